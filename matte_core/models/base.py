@@ -1,0 +1,93 @@
+"""What every matting model declares and offers: a card, and a load and a step behind it.
+
+The engine knows this file and no model; a model knows this file and no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+GuideName = Literal["mask", "trimap", "instances", "background"]
+Encoding = Literal["display", "linear"]
+Guides = Mapping[str, Tensor]
+Layers = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a model's weights come from and what they may be used for."""
+
+    file: str  # file name in the package's weights folder or in the models folder
+    sha256: str
+    licence: str
+    commercial: bool
+    megabytes: float
+    repository: str = ""  # id on the public model hub, "" when the file ships in the package
+    origin: str = ""  # recipe, seed, iterations, data, machine: how the weights were made
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's declaration, which the engine obeys.
+
+    answers       what `step` returns first
+    guides        guides it must be given
+    encoding      the light its pixels must be in: "display" is 0..1 after the shot's exposure, shoulder and
+                  sRGB curve; "linear" is scene-linear Rec.709 times the shot's exposure, unclipped
+                  (display-referred plates are handed over as they are in both cases)
+    alpha_domain  whether its alpha is coverage in linear light or in display light
+    before, after frames of context; `carries` a state, with `warm_up` frames (None = from the first frame)
+    batch         frames at once, speed only; `clip` frames that change each other's answer (0 = none)
+    overlap       pixels of overlap when the picture is cut into tiles; None = it must see the whole frame
+    multiple      width and height are padded to a multiple of this; `side_limit` is the longest side, 0 = none
+    precisions    what it may run in; the first is the default on a CPU, the last on CUDA
+    memory        bytes per pixel of a frame while it works, beside its weights
+    """
+
+    name: str
+    title: str
+    answers: Literal["alpha", "trimap", "guide", "foreground"] = "alpha"
+    guides: tuple[GuideName, ...] = ("trimap",)
+    encoding: Encoding = "display"
+    alpha_domain: Literal["linear", "display"] = "linear"
+    before: int = 0
+    after: int = 0
+    carries: bool = False
+    warm_up: int | None = 0
+    batch: int = 1
+    clip: int = 0
+    overlap: int | None = None
+    multiple: int = 1
+    side_limit: int = 0
+    precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = ("fp32",)
+    memory: int = 400
+    on_cpu_only: bool = False
+    weights: Weights | None = None
+    version: int = 1
+    note: str = ""
+
+
+class MattingModel(Protocol):
+    """A model: its card, how it is loaded, and one step of it."""
+
+    @property
+    def card(self) -> Card: ...
+
+    def load(self, weights: Path | None, device: torch.device) -> Any:
+        """The network (or solver) on `device`, ready to step. Raises ModelError where weights do not fit."""
+        ...
+
+    def step(self, net: Any, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
+        """Layers, e.g. {"alpha": (T, K, H, W)} in 0..1, for `frames` (T, 3, H, W) in the card's encoding.
+
+        `guides` holds (T, K, H, W) per guide: a mask in 0..1 (1 = selected), a trimap of 0, 0.5 and 1.
+        With context (before, after) T is before + batch + after and layers hold the batch alone.
+        `state` is what the step before returned, None at the start; the new state is returned.
+        """
+        ...

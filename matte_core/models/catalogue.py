@@ -1,0 +1,37 @@
+"""Every model by name: the one table to add a model to."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import cast
+
+from matte_core.errors import ModelError
+from matte_core.models.base import Card, MattingModel
+
+CATALOGUE: dict[str, str] = {
+    "closed-form": "matte_core.models.classic:CLOSED_FORM",
+    "knn": "matte_core.models.classic:KNN",
+    "learning-based": "matte_core.models.classic:LEARNING_BASED",
+    "random-walk": "matte_core.models.classic:RANDOM_WALK",
+}
+
+
+def model(name: str) -> MattingModel:
+    """The model called `name`. Raises ModelError that lists the models there are."""
+    if name not in CATALOGUE:
+        near = difflib.get_close_matches(name, CATALOGUE, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise ModelError(f"there is no model '{name}'.{meant} Choose one of: {', '.join(CATALOGUE)}.")
+    module, _, attribute = CATALOGUE[name].partition(":")
+    return cast(MattingModel, getattr(import_module(module), attribute))
+
+
+def cards() -> list[Card]:
+    """Cards of all models, in the table's order."""
+    return [model(name).card for name in CATALOGUE]
+
+
+def names(answers: str = "alpha") -> list[str]:
+    """Names of the models that answer with `answers`."""
+    return [card.name for card in cards() if card.answers == answers]

@@ -1,0 +1,68 @@
+"""Weights: found in the package or the models folder, checked by sha256, tensors only, loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from matte_core.errors import ModelError
+from matte_core.models.base import Card
+
+PACKAGED = Path(__file__).parent.parent / "weights"
+
+
+def models_folder() -> Path:
+    """Folder for weights that do not ship in the package: $MATTE_MODELS, else ~/.cache/matte/models."""
+    named = os.environ.get("MATTE_MODELS")
+    return Path(named) if named else Path.home() / ".cache" / "matte" / "models"
+
+
+def find(card: Card) -> Path | None:
+    """File of the card's weights, its sha256 checked; None for a model without weights.
+
+    Raises ModelError where the file is missing or is not the file the card means.
+    """
+    if card.weights is None:
+        return None
+    places = [PACKAGED / card.weights.file, models_folder() / card.weights.file]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        cure = f"Run: matte weights fetch {card.name}" if card.weights.repository else "Install Matte again."
+        raise ModelError(f"the weights {card.weights.file} of {card.name} are in none of {_spell(places)}. {cure}")
+    found = sha256(path)
+    if found != card.weights.sha256:
+        raise ModelError(
+            f"{path.name} is not the file that {card.name} was made with (sha256 {found[:12]}…, expected "
+            f"{card.weights.sha256[:12]}…). Delete it and fetch it again."
+        )
+    return path
+
+
+def sha256(path: Path) -> str:
+    """sha256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_into(net: nn.Module, path: Path, device: torch.device) -> nn.Module:
+    """`net` with the safetensors of `path`, in float32, on `device`, in evaluation mode.
+
+    Raises ModelError where a tensor is missing, unknown or of another shape.
+    """
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+        net.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+    except (SafetensorError, OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path.name} does not hold the weights of this network ({reason}). Fetch it again.") from None
+    return net.to(device).eval()
+
+
+def _spell(places: list[Path]) -> str:
+    return " and ".join(str(place.parent) for place in places)

@@ -1,0 +1,247 @@
+"""The pull: carries out a plan, each frame once, in lanes, in bounded memory.
+
+`Run(plan)` owns everything that moves. A unit enters a lane only when its inputs exist, so no thread ever
+waits for another unit. The caller's thread is the device lane: a CUDA context, the host's interrupt and its
+progress stay where the host expects them. A frame is dropped after its last planned consumer. The byte
+budget holds work ahead of the awaited frame back; it never evicts, so nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from matte_core.errors import FrameError, SourceError
+from matte_core.frame import Frame
+from matte_core.plan import Key, Plan, Unit, needs_of
+from matte_core.shot import VERBS, Job, Result, Shot
+
+LANES: Mapping[str, int] = {"read": 2, "compute": 1, "write": 1}  # threads beside the caller's own
+BUDGET = 600_000_000  # bytes of frames that may live ahead of the awaited one
+SERIAL: Mapping[str, int] = {}
+
+
+class Run:
+    """Frames of the plan's pulls, in order; made once, when iterated.
+
+    lanes       threads per lane; a lane that is not named runs in the caller's thread
+    ahead       pulled frames to work ahead; by default twice the largest batch and at least four
+    budget      bytes of frames that may live before work ahead of the awaited frame is held back
+    tools       handed to every verb (the engine)
+    check       called in the caller's thread between units; raises to stop (a person's cancel)
+    inside      a context every verb runs in, in whatever thread (torch's inference mode is thread-local)
+    watch       told of every unit that was computed: (shot, numbers, seconds)
+    keep_going  a frame whose source cannot be read costs its own outputs and no others: they are
+                collected in `failures` while the rest is made; any other error stops the run
+
+    Raises FrameError for the first frame that failed, after the frames before it were handed out.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        lanes: Mapping[str, int] = LANES,
+        ahead: int | None = None,
+        budget: int = BUDGET,
+        tools: Any = None,
+        check: Callable[[], None] = lambda: None,
+        inside: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        watch: Callable[[Shot, Sequence[int], float], None] = lambda shot, numbers, seconds: None,
+        keep_going: bool = False,
+    ) -> None:
+        largest = max((len(unit.numbers) for unit in plan.units), default=1)
+        self.plan = plan
+        self.failures: list[FrameError] = []
+        self.most_bytes = 0
+        self._lanes, self._budget, self._tools, self._check = lanes, budget, tools, check
+        self._ahead = (max(4, 2 * largest) if ahead is None else ahead) * max(plan.sinks, 1)
+        self._inside, self._watch, self._keep_going = inside, watch, keep_going
+        self._changed = threading.Condition()
+        self._ready: dict[str, list[Unit]] = {lane: [] for lane in ("read", "compute", "device", "write")}
+        self._store: dict[Key, Frame] = {}
+        self._uses = dict(plan.uses)
+        self._state: dict[int, Any] = {}
+        self._waits = [unit.waits_for for unit in plan.units]
+        self._finished = [False] * len(plan.units)
+        self._failed: dict[Key, FrameError] = {}
+        self._live = self._reserved = self._admitted = self._awaited = 0
+        self._stop = False
+        self._fatal: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        threads = [
+            threading.Thread(target=self._work, args=(lane,), name=f"matte-{lane}", daemon=True)
+            for lane, count in self._lanes.items()
+            for _ in range(count)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for position, (shot, number) in enumerate(self.plan.pulls):
+                self._await(position, self.plan.unit_of[id(shot), number])
+                frame = self._collect(shot, number)
+                if frame is not None:
+                    yield frame
+        finally:  # an error, a cancel, an abandoned loop: the same way out
+            with self._changed:
+                self._stop = True
+                self._changed.notify_all()
+            for thread in threads:
+                thread.join()
+            self._store.clear()
+            self._state.clear()
+
+    def _await(self, position: int, unit: Unit) -> None:
+        """Work in the caller's thread until `unit` is finished."""
+        while True:
+            self._check()
+            with self._changed:
+                self._awaited = position
+                self._admit()
+                if self._fatal is not None:
+                    raise self._fatal
+                if self._finished[unit.index]:
+                    return
+                job = self._take("device")
+                if job is None:
+                    self._changed.wait(0.05)
+                    continue
+            self._execute(job)
+
+    def _collect(self, shot: Shot, number: int) -> Frame | None:
+        """The pulled frame; None where it failed and the run goes on."""
+        key = (id(shot), number)
+        with self._changed:
+            error = self._failed.get(key)
+            frame = self._store.get(key)
+            self._release(key)
+        if error is None:
+            return frame
+        if not (self._keep_going and isinstance(error.cause, SourceError)):
+            raise error
+        if error not in self.failures:
+            self.failures.append(error)
+        return None
+
+    def _admit(self) -> None:
+        """Let units into their lanes: what the awaited frame needs always, what lies ahead within limits."""
+        units = self.plan.units
+        while self._admitted < len(units):
+            unit = units[self._admitted]
+            need = unit.shot.frame_bytes * len(unit.numbers)
+            if unit.sink > self._awaited and (
+                unit.sink > self._awaited + self._ahead or self._live + self._reserved + need > self._budget
+            ):
+                return
+            self._reserved += need
+            self._admitted += 1
+            if self._waits[unit.index] == 0:
+                self._enter(unit)
+
+    def _enter(self, unit: Unit) -> None:
+        lane = unit.shot.declaration.lane
+        heapq.heappush(self._ready[lane if self._lanes.get(lane) else "device"], unit)
+        self._changed.notify_all()
+
+    def _take(self, lane: str) -> Unit | None:
+        return heapq.heappop(self._ready[lane]) if self._ready[lane] else None
+
+    def _work(self, lane: str) -> None:
+        while True:
+            with self._changed:
+                while not self._stop and not self._ready[lane]:
+                    self._changed.wait()
+                if self._stop:
+                    return
+                unit = heapq.heappop(self._ready[lane])
+            try:
+                self._execute(unit)
+            except BaseException as fatal:  # handed to the caller's thread, which raises it
+                with self._changed:
+                    self._fatal = self._fatal or fatal
+                    self._stop = True
+                    self._changed.notify_all()
+                return
+
+    def _execute(self, unit: Unit) -> None:
+        with self._changed:
+            job, cause = self._gather(unit)
+        result, error, started = Result(()), None, time.perf_counter()
+        if job.numbers:
+            try:
+                with self._inside():
+                    result = VERBS[unit.shot.verb].compute(job)
+                _expect(job, result)
+            except Exception as failure:
+                number = getattr(failure, "number", job.numbers[0])
+                number = number if number in job.numbers else job.numbers[0]
+                error = FrameError(unit.shot.verb, number, failure, self.plan.costs(unit.shot, job.numbers))
+            else:
+                self._watch(unit.shot, job.numbers, time.perf_counter() - started)
+        numbers = job.numbers
+        del job  # the inputs are let go before they are counted as free
+        with self._changed:
+            failed = error or cause
+            self._settle(unit, result, {n: failed for n in unit.numbers if failed and (error or n not in numbers)})
+
+    def _gather(self, unit: Unit) -> tuple[Job, FrameError | None]:
+        """The unit's job without the frames that cannot be made, and the error that costs those."""
+        lost = unit.lost(self._failed)
+        numbers = [number for number in unit.numbers if number not in lost]
+        cause = self._cause(unit) if lost else None
+        needs = needs_of(unit.shot, numbers) if lost else unit.needs
+        frames = [
+            {n: self._store[id(source), n] for n in wanted} for source, wanted in zip(unit.shot.inputs, needs, strict=True)
+        ]
+        state = self._state.pop(unit.previous.index, None) if unit.previous is not None else None
+        return Job(unit.shot, numbers, frames, state, self._tools), cause
+
+    def _cause(self, unit: Unit) -> FrameError | None:
+        return next((self._failed[key] for key in unit.keys() if key in self._failed), None)
+
+    def _settle(self, unit: Unit, result: Result, errors: Mapping[int, FrameError]) -> None:
+        """Store what a unit made, let go of what it used, and let in what waited for it."""
+        self._failed.update({(id(unit.shot), number): error for number, error in errors.items()})
+        self._reserved -= unit.shot.frame_bytes * len(unit.numbers)
+        for frame in result.frames:
+            self._keep(unit.shot, frame)
+        self.most_bytes = max(self.most_bytes, self._live)
+        for source, numbers in zip(unit.shot.inputs, unit.needs, strict=True):
+            for number in numbers:
+                self._release((id(source), number))
+        if any(other.previous is unit for other in unit.dependants):
+            self._state[unit.index] = result.state
+        self._finished[unit.index] = True
+        for other in unit.dependants:
+            self._waits[other.index] -= 1
+            if self._waits[other.index] == 0 and other.index < self._admitted:
+                self._enter(other)
+        self._changed.notify_all()
+
+    def _keep(self, shot: Shot, frame: Frame) -> None:
+        if self._uses.get((id(shot), frame.number), 0):
+            self._store[id(shot), frame.number] = frame
+            self._live += frame.nbytes
+
+    def _release(self, key: Key) -> None:
+        self._uses[key] -= 1
+        if self._uses[key] == 0:
+            frame = self._store.pop(key, None)
+            self._live -= frame.nbytes if frame is not None else 0
+
+
+def _expect(job: Job, result: Result) -> None:
+    made = [frame.number for frame in result.frames]
+    if made != list(job.numbers):
+        raise RuntimeError(f"verb '{job.shot.verb}' was asked for frames {list(job.numbers)} and made {made}")
+
+
+def frames(shot: Shot, numbers: Sequence[int] | None = None, *, tools: Any = None) -> Iterator[Frame]:
+    """Frames of one shot, in order, computed in the caller's thread: for previews, measurements and tests."""
+    plan = Plan([(shot, shot.frames if numbers is None else numbers)])
+    return iter(Run(plan, lanes=SERIAL, tools=tools))

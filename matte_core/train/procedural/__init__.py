@@ -1,0 +1,1 @@
+"""Procedural crops with true alpha: shapes, textures, composites in linear light, trimaps."""

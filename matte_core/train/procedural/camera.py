@@ -1,0 +1,66 @@
+"""What a camera and a file do to light: exposure, curve, sharpening, grain, compression."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from matte_core.train.procedural.fields import Map, Random, gaussian, log_uniform
+from matte_core.train.procedural.light import encode
+
+Light = Literal["scene", "encoded", "display"]
+BRIGHTEST = 16.0
+
+
+def expose(random: Random, light: Light, foreground: Map, background: Map, alpha: Map) -> tuple[Map, Map, Map]:
+    """Picture, foreground and background (S, S, 3) of one composite, all three in the same pixels.
+
+    `scene`: scene-linear times an exposure, 0 to 16. `encoded`: composited in linear light, then encoded.
+    `display`: both encoded first and composited there, as 8-bit photographs and old composites are.
+    """
+    cover = alpha[..., None]
+    if light == "display":
+        shoulder = float(random.uniform(0.5, 0.95))
+        front, back = encode(foreground, shoulder), encode(background, shoulder)
+        return developed(random, front * cover + back * (1 - cover)), front, back
+    scene = foreground * cover + background * (1 - cover)
+    exposure = log_uniform(random, 0.1, 0.5) / max(float(np.median(scene)), 0.02) if light == "scene" else 1.0
+    layers = [np.clip(layer * exposure, 0, BRIGHTEST) for layer in (scene, foreground, background)]
+    if light == "scene":
+        return np.clip(grain(random, layers[0]), 0, BRIGHTEST), layers[1], layers[2]
+    shoulder = float(random.uniform(0.5, 0.95))
+    picture, front, back = (encode(layer, shoulder) for layer in layers)
+    return developed(random, picture), front, back
+
+
+def grain(random: Random, scene: Map) -> Map:
+    """Scene-linear `scene` (S, S, 3) with photon and read noise, sometimes none, sometimes a little soft."""
+    if random.random() < 0.25:
+        return scene
+    strength = log_uniform(random, 0.001, 0.02)
+    noise = random.standard_normal(scene.shape, dtype=np.float32)
+    if random.random() < 0.4:
+        noise = gaussian(noise, 0.6) * 1.8
+    return scene + noise * np.float32(strength) * (np.sqrt(np.maximum(scene, 0)) + np.float32(0.05))
+
+
+def developed(random: Random, picture: Map) -> Map:
+    """Display-referred `picture` (S, S, 3) softened or sharpened, grained, cut to 8 bits, sometimes JPEG; 0..1."""
+    if random.random() < 0.15:
+        picture = gaussian(picture, random.uniform(0.3, 0.7))
+    if random.random() < 0.15:
+        amount, radius = np.float32(random.uniform(0.2, 0.9)), random.uniform(0.7, 1.6)
+        picture = picture + amount * (picture - gaussian(picture, radius))
+    if random.random() < 0.75:
+        noise = random.standard_normal(picture.shape, dtype=np.float32)
+        if random.random() < 0.4:
+            noise = gaussian(noise, 0.6) * 1.8
+        picture = picture + noise * np.float32(log_uniform(random, 0.002, 0.025))
+    bytes_ = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    if random.random() < 0.2:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 99))]
+        _, packed = cv2.imencode(".jpg", np.ascontiguousarray(bytes_[..., ::-1]), quality)
+        bytes_ = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
+    return bytes_.astype(np.float32) / 255

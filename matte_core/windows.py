@@ -1,0 +1,74 @@
+"""Pictures over the same window: puts a guide or a background over the data window of a plate."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from matte_core.errors import UsageError
+from matte_core.frame import Frame, Pixels, Window
+from matte_core.shot import Job, Result, Shot, Verb, make, register
+
+
+def over_window_of(plate: Shot, shot: Shot, what: str) -> Shot:
+    """`shot` over the data window of `plate`, nothing (0) where it has no pixels; never resized.
+
+    Files with the plate's display window are placed by their own data window. Files without windows (PNG)
+    are taken to cover the plate's data window or its display window, whichever has their size. Raises
+    UsageError where neither fits.
+    """
+    want, have = plate.header, shot.header
+    if have.data == want.data:
+        return shot
+    size = (have.data.width, have.data.height)
+    if have.display == want.display and have.data != have.display:
+        source = have.data
+    elif size == (want.data.width, want.data.height):
+        source = want.data
+    elif size == (want.display.width, want.display.height):
+        source = want.display
+    elif have.display == want.display:
+        source = have.data
+    else:
+        raise UsageError(
+            f"the {what} is {size[0]}x{size[1]} and the plate is {want.data.width}x{want.data.height}"
+            f"{_display(want.data, want.display)}. Render the {what} at the plate's size."
+        )
+    parameters = {"source": _as_list(source), "target": _as_list(want.data)}
+    return make("place", [shot], parameters, header=replace(have, data=want.data, display=want.display))
+
+
+def _display(data: Window, display: Window) -> str:
+    same = (data.width, data.height) == (display.width, display.height)
+    return "" if same else f" (display window {display.width}x{display.height})"
+
+
+def _as_list(window: Window) -> list[int]:
+    return [window.x, window.y, window.width, window.height]
+
+
+def place(pixels: Pixels, source: Window, target: Window) -> Pixels:
+    """`pixels` (C, H, W) of the window `source` over the window `target`, 0 where there are none."""
+    placed = np.zeros((pixels.shape[0], target.height, target.width), np.float32)
+    left, top = max(source.x, target.x), max(source.y, target.y)
+    right = min(source.x + source.width, target.x + target.width)
+    bottom = min(source.y + source.height, target.y + target.height)
+    if right > left and bottom > top:
+        placed[:, top - target.y : bottom - target.y, left - target.x : right - target.x] = pixels[
+            :, top - source.y : bottom - source.y, left - source.x : right - source.x
+        ]
+    return placed
+
+
+def _place_frames(job: Job) -> Result:
+    source, target = Window(*job.parameter("source")), Window(*job.parameter("target"))
+    made = []
+    for number in job.numbers:
+        frame = job.one(0, number)
+        header = replace(frame.header, data=target, display=job.shot.header.display)
+        made.append(Frame(place(frame.pixels, source, target), number, header))
+    return Result(made)
+
+
+register(Verb("place", _place_frames))
