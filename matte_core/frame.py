@@ -44,7 +44,9 @@ class Header:
 
     `data` is the window that holds pixels, `display` the picture that was meant; they need not overlap.
     `colour_space` is a name of the OCIO configuration in use, or "" where colour has no meaning (mattes).
-    `linear` is False where the pixels are display-referred (an 8-bit photograph).
+    `linear` is False where the pixels are display-referred (an 8-bit photograph). `colour_config` is the
+    OCIO configuration that the name belongs to, as it was asked for; "" is the default one. `tags` are the
+    entries that tell the next reader about the colour space when pictures in it are written.
     """
 
     data: Window
@@ -53,6 +55,8 @@ class Header:
     colour_space: str = ""
     linear: bool = True
     metadata: tuple[Attribute, ...] = ()
+    colour_config: str = ""
+    tags: tuple[Attribute, ...] = ()
 
     def attribute(self, name: str) -> Json | None:
         """Value of the metadata entry `name`, or None."""
@@ -179,7 +183,9 @@ def header_to_json(header: Header) -> dict[str, Json]:
         "pixel_aspect": header.pixel_aspect,
         "colour_space": header.colour_space,
         "linear": header.linear,
-        "metadata": [[entry.name, entry.type, entry.value] for entry in header.metadata],
+        "metadata": _attributes_to_json(header.metadata),
+        "colour_config": header.colour_config,
+        "tags": _attributes_to_json(header.tags),
     }
 
 
@@ -191,5 +197,15 @@ def header_from_json(entry: Mapping[str, Json]) -> Header:
         entry["pixel_aspect"],
         entry["colour_space"],
         entry["linear"],
-        tuple(Attribute(name, kind, value) for name, kind, value in entry["metadata"]),
+        _attributes_from_json(entry["metadata"]),
+        entry["colour_config"],
+        _attributes_from_json(entry["tags"]),
     )
+
+
+def _attributes_to_json(entries: tuple[Attribute, ...]) -> Json:
+    return [[entry.name, entry.type, entry.value] for entry in entries]
+
+
+def _attributes_from_json(entries: Json) -> tuple[Attribute, ...]:
+    return tuple(Attribute(name, kind, value) for name, kind, value in entries)

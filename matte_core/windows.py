@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from matte_core.errors import UsageError
-from matte_core.frame import Frame, Pixels, Window
+from matte_core.frame import Frame, Window
+from matte_core.io.windows import place
 from matte_core.shot import Job, Result, Shot, Verb, make, register
 
 
@@ -46,19 +45,6 @@ def _display(data: Window, display: Window) -> str:
 
 def _as_list(window: Window) -> list[int]:
     return [window.x, window.y, window.width, window.height]
-
-
-def place(pixels: Pixels, source: Window, target: Window) -> Pixels:
-    """`pixels` (C, H, W) of the window `source` over the window `target`, 0 where there are none."""
-    placed = np.zeros((pixels.shape[0], target.height, target.width), np.float32)
-    left, top = max(source.x, target.x), max(source.y, target.y)
-    right = min(source.x + source.width, target.x + target.width)
-    bottom = min(source.y + source.height, target.y + target.height)
-    if right > left and bottom > top:
-        placed[:, top - target.y : bottom - target.y, left - target.x : right - target.x] = pixels[
-            :, top - source.y : bottom - source.y, left - source.x : right - source.x
-        ]
-    return placed
 
 
 def _place_frames(job: Job) -> Result:

@@ -56,9 +56,9 @@ def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def _ramp(start: int, stop: int, length: int, overlap: int) -> Tensor:
-    """Weights along one side: rising over the overlap, except at the picture's own border."""
+    """Weights along one side: 0 in the outer quarter of the overlap, rising over the rest; 1 at the picture's border."""
     place = torch.arange(start, stop, dtype=torch.float32) + 0.5
-    edge = max(overlap, 1)
-    rise = torch.ones_like(place) if start == 0 else ((place - start) / edge).clamp(max=1)
-    fall = torch.ones_like(place) if stop == length else ((stop - place) / edge).clamp(max=1)
+    margin, span = overlap / 4, max(overlap / 2, 1)
+    rise = torch.ones_like(place) if start == 0 else ((place - start - margin) / span).clamp(0, 1)
+    fall = torch.ones_like(place) if stop == length else ((stop - place - margin) / span).clamp(0, 1)
     return torch.minimum(rise, fall)

@@ -1,0 +1,126 @@
+"""`matte sequence`: the main job. A plate and a rough mask (or a trimap) in, mattes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import click
+import torch
+
+from matte_core import ops
+from matte_core.cli.screen import Screen
+from matte_core.cli.work import deliver
+from matte_core.engine.engine import DEVICES, PRECISIONS, pick_device
+from matte_core.errors import UsageError
+from matte_core.frame import FrameRange
+from matte_core.matting import matte_of
+from matte_core.models.catalogue import model
+from matte_core.shot import Shot
+from matte_core.sources import hold_still, matte_source, plate_source
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the person asked for; names and defaults are the command's."""
+
+    plate: str
+    mask: str | None
+    trimap: str | None
+    out: str
+    model: str
+    frames: str
+    layer: str
+    part: str
+    in_space: str
+    ocio: str
+    deliver: str
+    missing: str
+    nan: str
+    overwrite: bool
+    device: str
+    precision: str
+    compression: str
+    depth: str
+    shrink: int
+    grow: int
+    softness: float
+    black: float
+    white: float
+    edge: float
+    blur: float
+    gamma: float
+
+
+@click.command()
+@click.argument("plate")
+@click.option("--mask", help="A rough mask of the subject; 1 = selected. A sequence, or a still for the whole shot.")
+@click.option("--trimap", help="A trimap instead of a mask: 0 background, 0.5 unknown, 1 foreground.")
+@click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
+@click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
+@click.option("--frames", default="", metavar="RANGE", help="1001-1100, 1001-1100x2, 1001,1005. Default: all there are.")
+@click.option("--layer", default="", help="Layer of the plate's EXR, e.g. beauty.")
+@click.option("--part", default="", help="Part of a multi-part EXR, by name or number.")
+@click.option("--in-space", default="", metavar="SPACE", help="Colour space of the plate. Default: read from the file.")
+@click.option("--ocio", default="", metavar="FILE", help="OCIO configuration. Default: $OCIO, else the built-in ACES one.")
+@click.option("--deliver", default="matte", show_default=True, metavar="KINDS", help="matte, straight, premultiplied, layers.")
+@click.option("--missing", default="error", show_default=True, type=click.Choice(["error", "hold", "skip"]), help="Gaps.")
+@click.option("--nan", default="error", show_default=True, type=click.Choice(["error", "repair"]), help="NaN and infinity.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there and were made otherwise.")
+@click.option("--device", default="auto", show_default=True, help=", ".join(DEVICES) + ", cuda:N")
+@click.option("--precision", default="auto", show_default=True, help=", ".join(PRECISIONS))
+@click.option("--compression", default="zip", show_default=True, help="Codec of the EXR files.")
+@click.option("--depth", default="half", show_default=True, help="half or float.")
+@click.option("--shrink", default=ops.SHRINK, show_default=True, help="Pixels the mask is shrunk to be surely foreground.")
+@click.option("--grow", default=ops.GROW, show_default=True, help="Pixels the mask is grown to be surely background.")
+@click.option("--softness", default=ops.SOFTNESS, show_default=True, help="How far the band follows the mask's own softness.")
+@click.option("--black", default=0.0, show_default=True, help="Black clip: alpha at or below becomes 0.")
+@click.option("--white", default=1.0, show_default=True, help="White clip: alpha at or above becomes 1.")
+@click.option("--edge", default=0.0, show_default=True, help="Grow (+) or shrink (-) the matte, in pixels.")
+@click.option("--blur", default=0.0, show_default=True, help="Blur the matte, in pixels.")
+@click.option("--gamma", default=1.0, show_default=True, help="Gamma of the matte.")
+@click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
+@click.pass_context
+def sequence(context: click.Context, machine: bool, plate: str, **options: object) -> int:
+    """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
+    settings = Settings(plate=plate, **{f.name: options[f.name] for f in fields(Settings) if f.name != "plate"})  # type: ignore[arg-type]
+    return make_mattes(settings, Screen(machine))
+
+
+def make_mattes(settings: Settings, screen: Screen) -> int:
+    """Runs the main job; returns the exit code. Raises MatteError where it cannot start."""
+    device = pick_device(settings.device)
+    model(settings.model)
+    if bool(settings.mask) == bool(settings.trimap):
+        raise UsageError("give either --mask or --trimap: the model must be told what to cut out.")
+    plate = plate_source(
+        settings.plate,
+        layer=settings.layer,
+        part=settings.part,
+        space=settings.in_space,
+        ocio=settings.ocio,
+        missing=settings.missing,
+        nan=settings.nan,
+        needed=settings.frames,
+    )
+    wanted = FrameRange.parse(settings.frames) if settings.frames else plate.frames
+    alpha = _alpha(settings, plate, wanted, device)
+    receipts = ops.write_sequence(
+        alpha,
+        settings.out,
+        plate=plate,
+        deliver=settings.deliver,
+        compression=settings.compression,
+        depth=settings.depth,
+    )
+    for sentence in dict.fromkeys(note for receipt in receipts for note in receipt.said()):
+        screen.note(sentence)
+    return deliver(receipts, wanted, device, settings.overwrite, screen)
+
+
+def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
+    path = settings.mask or settings.trimap or ""
+    guide = hold_still(matte_source(path, missing=settings.missing, needed=str(wanted)), plate.frames)
+    if settings.mask:
+        guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
+    alpha = matte_of(plate, guide, settings.model, settings.precision, device)
+    return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)

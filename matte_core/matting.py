@@ -1,0 +1,155 @@
+"""From a plate and a guide to a matte: the one bridge between colour and the engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matte_core.colour import (
+    View,
+    encode_for_network,
+    load_config,
+    make_view,
+    measure_exposure,
+    reference_frames,
+    solver_light,
+)
+from matte_core.engine.engine import Engine, pick_precision
+from matte_core.errors import FrameError, SourceError, UsageError
+from matte_core.frame import Frame, FrameRange, Json, Pixels
+from matte_core.models.base import Card
+from matte_core.models.catalogue import model
+from matte_core.pull import frames
+from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.trimap import describe_guide
+from matte_core.windows import over_window_of
+
+STOPS = 4  # the shot's exposure is kept to a quarter of a stop, so that one mended frame does not change it
+
+
+def view_of(plate: Shot) -> View:
+    """How `plate` is shown to models: its space, and one exposure measured over the whole shot.
+
+    Reads at most nine frames. Frames that cannot be read are passed over: the run names them.
+    """
+    view = make_view(load_config(plate.header.colour_config), plate.header.colour_space)
+    if view.display:
+        return view
+    exposure = measure_exposure((frame.pixels for frame in _readable(plate)), view)
+    return replace(view, exposure=float(f"{2 ** (round(math.log2(exposure) * STOPS) / STOPS):.6g}"))
+
+
+def matte_of(plate: Shot, guide: Shot, name: str, precision: str, device: torch.device) -> Shot:
+    """The matte of `plate` by the model called `name`, told by `guide`: alpha (K, H, W) in 0..1.
+
+    Raises ModelError, UsageError or ColourError where it cannot be made, before a frame is computed.
+    """
+    card = model(name).card
+    if card.answers != "alpha":
+        raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
+    guide = over_window_of(plate, guide, "guide")
+    both = FrameRange(n for n in plate.frames if n in guide.frames)
+    if not both:
+        raise UsageError(
+            f"the guide has frames {guide.frames} and the plate has {plate.frames}: none in common. "
+            "Give a guide of the same frames, or a still for the whole shot."
+        )
+    _refuse_useless(guide, card)
+    parameters: Mapping[str, Json] = {
+        "model": card.name,
+        "version": card.version,
+        "weights": card.weights.sha256 if card.weights else "",
+        "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
+        "view": view_of(plate).to_parameters(),
+        "guide": card.guides[0],
+    }
+    header = replace(plate.header, colour_space="", linear=True)
+    return make(
+        "estimate alpha",
+        [plate, guide],
+        parameters,
+        kind="matte",
+        frames=both,
+        header=header,
+        channels=["matte"] if len(guide.channels) == 1 else guide.channels,
+    )
+
+
+def _readable(shot: Shot) -> list[Frame]:
+    found = []
+    for number in reference_frames(shot.frames):
+        try:
+            found.extend(frames(shot, [number]))
+        except FrameError as error:
+            if not isinstance(error.cause, SourceError):
+                raise
+    return found
+
+
+def _refuse_useless(guide: Shot, card: Card) -> None:
+    """Raises UsageError where every frame looked at says nothing to the model: empty, full, nothing unknown."""
+    said = [describe_guide(frame, card.guides[0]) for frame in _readable(guide)]
+    if said and all(said):
+        raise UsageError(f"{said[0]}, and so in all {len(said)} frames looked at. Give a guide that shows the subject.")
+
+
+def _declare(parameters: Mapping[str, Json]) -> Declaration:
+    card = model(parameters["model"]).card
+    window = (card.before, card.after)
+    return Declaration(
+        windows=(window, window),
+        batch=card.batch,
+        clip=card.clip,
+        carries=card.carries,
+        warm_up=card.warm_up,
+        lane="device",
+    )
+
+
+def _estimate(job: Job) -> Result:
+    engine = cast(Engine, job.tools)
+    chosen, state, made = model(job.parameter("model")), job.state, []
+    view = View.from_parameters(job.parameter("view"))
+    look = solver_light if chosen.card.encoding == "linear" else encode_for_network
+    for numbers in _stretches(job.numbers, job.shot.frames):
+        plates = _window(job, 0, numbers)
+        plate = torch.stack([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
+        guides = {job.parameter("guide"): torch.stack([_tensor(frame.pixels) for frame in _window(job, 1, numbers)])}
+        layers, state = engine.step(chosen, plate, guides, state, job.parameter("precision"))
+        alphas = cast(Sequence[Pixels], layers["alpha"].clamp_(0, 1).numpy())
+        for number, alpha in zip(numbers, alphas, strict=True):
+            header = replace(job.one(0, number).header, colour_space="", linear=True)
+            made.append(Frame(np.array(alpha, np.float32, order="C"), number, header))
+    return Result(made, state)
+
+
+def _window(job: Job, which: int, numbers: Sequence[int]) -> list[Frame]:
+    """Frames of input `which` from before the first to after the last of `numbers`, ends repeated."""
+    declared = job.shot.declaration
+    first = declared.needed(job.shot, which, numbers[0])
+    rest = [declared.needed(job.shot, which, number)[-1] for number in numbers[1:]]
+    return [job.frames[which][number] for number in [*first, *rest]]
+
+
+def _stretches(numbers: Sequence[int], frames: FrameRange) -> list[list[int]]:
+    """`numbers` cut wherever the shot has a frame between two of them: context must be of neighbours."""
+    stretches: list[list[int]] = []
+    for number in numbers:
+        if stretches and frames.position(stretches[-1][-1]) + 1 == frames.position(number):
+            stretches[-1].append(number)
+        else:
+            stretches.append([number])
+    return stretches
+
+
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(pixels.copy())  # frames are read-only, which torch warns about
+
+
+register(Verb("estimate alpha", _estimate, declare=_declare))

@@ -1,0 +1,123 @@
+"""Which files a workflow may touch: a workflow file is untrusted input."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matte_core.errors import SourceError, UsageError
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_NUMBERING = re.compile(r"(?:-?\d[\d,:x-]*)?(?:#+|@+)|%0?\d*d|\$F\d*")  # ####, @@@@, 1001-1100#, %04d, $F4
+_BUILT_IN = re.compile(r"ocio://[\w.-]+")  # a colour configuration inside the library, no file
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Folders that may be read and folders that may be written, each with everything below it.
+
+    A relative path is looked up in `read` in order, and written below the first of `write`.
+    """
+
+    read: tuple[Path, ...]
+    write: tuple[Path, ...]
+
+    @staticmethod
+    def of(read: Iterable[Path | str], write: Iterable[Path | str]) -> Roots:
+        """Roots with every folder made absolute, each once; what may be written may be read as well."""
+        written = [_absolute(folder) for folder in write]
+        return Roots(
+            tuple(dict.fromkeys([*(_absolute(folder) for folder in read), *written])), tuple(dict.fromkeys(written))
+        )
+
+    def reading(self, text: str) -> str:
+        """The absolute path of the file, sequence or folder that `text` names inside the readable folders.
+
+        Raises UsageError where it lies elsewhere, SourceError where there is no such file.
+        """
+        if _BUILT_IN.fullmatch(text):
+            return text
+        path = _plain(text)
+        places = [_inside(path, self.read, "read")] if path.is_absolute() else [root / path for root in self.read]
+        for place in places:
+            found = files(place)
+            for file in found:
+                _refuse_links_out(file, text, self.read, "read")
+            if found:
+                return str(place)
+        raise SourceError(f"{text} is not there. Put it into one of: {_spell(self.read)}.")
+
+    def writing(self, text: str) -> str:
+        """The absolute path to write `text` to, inside the writable folders. Raises UsageError elsewhere."""
+        path = _plain(text)
+        if not self.write:
+            raise UsageError(f"{text} cannot be written: no folder is open for writing. Name one.")
+        place = _inside(path, self.write, "write") if path.is_absolute() else self.write[0] / path
+        _refuse_links_out(place, text, self.write, "write")
+        return str(place)
+
+
+def _plain(text: str) -> Path:
+    """`text` as a path, read alike on every system. Raises UsageError for what is no plain path."""
+    slashed = text.strip().replace("\\", "/")
+    if not slashed or any(ord(character) < 32 for character in slashed):
+        raise UsageError(f"'{text.strip()}' is no file name. Write a path such as plate/plate.####.exr.")
+    if ".." in slashed.split("/"):
+        raise UsageError(f"{text} goes up a folder with '..'. Write the path without it.")
+    if _DRIVE.match(slashed) and (os.name != "nt" or not Path(slashed).is_absolute()):
+        raise UsageError(f"{text} names a drive of another system. Write a path relative to an allowed folder.")
+    return Path(slashed)
+
+
+def _inside(path: Path, roots: tuple[Path, ...], action: str) -> Path:
+    """`path` if it is spelt inside a root; decided before anything on it is touched."""
+    if not any(path.is_relative_to(root) or path.is_relative_to(root.resolve()) for root in roots):
+        raise UsageError(_refusal(str(path), roots, action))
+    return path
+
+
+def _refuse_links_out(place: Path, text: str, roots: tuple[Path, ...], action: str) -> None:
+    try:
+        target = place.resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise UsageError(f"{text} cannot be followed ({error}). Remove the link.") from None
+    if not any(target.is_relative_to(root.resolve()) for root in roots):
+        raise UsageError(_refusal(text, roots, action))
+
+
+def _refusal(text: str, roots: tuple[Path, ...], action: str) -> str:
+    return (
+        f"{text} lies outside the folders that a workflow may {action} ({_spell(roots)}). "
+        "Move it there, or add its folder to MATTE_ALLOWED_ROOTS."
+    )
+
+
+def files(place: Path) -> list[Path]:
+    """What `place` names: the file or folder itself, or the files of a numbered sequence."""
+    if os.path.lexists(place):
+        return [place]
+    if not _NUMBERING.search(place.name) or not place.parent.is_dir():
+        return []
+    wanted = _name_pattern(place.name)
+    with os.scandir(place.parent) as entries:
+        return [Path(entry.path) for entry in entries if wanted.fullmatch(entry.name)]
+
+
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """A pattern for the names of the files of the sequence "plate.####.exr", "plate.%04d.exr" or "plate.@@@@.exr"."""
+    pieces, end = [], 0
+    for found in _NUMBERING.finditer(name):
+        pieces += [re.escape(name[end : found.start()]), r"-?\d+"]
+        end = found.end()
+    return re.compile("".join([*pieces, re.escape(name[end:])]))
+
+
+def _absolute(folder: Path | str) -> Path:
+    return Path.cwd() / folder  # not resolved: a link that the user chose as a root stays as it is spelt
+
+
+def _spell(roots: tuple[Path, ...]) -> str:
+    return ", ".join(str(root) for root in roots) or "none are open"

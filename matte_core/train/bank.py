@@ -1,0 +1,111 @@
+"""A bank of procedural crops on disk, each with the two classic solves that the network is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matte_core.errors import SourceError
+from matte_core.models.layers.colour_models import colour_models
+from matte_core.models.layers.solver import PRIOR_WEIGHT, MattingSystem
+from matte_core.train.procedural.crops import Crop, make_crop
+from matte_core.train.procedural.photographs import Photographs
+
+CROPS_PER_SHARD = 32
+_TOLERANCE = 3e-4
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Crops as they lie on disk, N of them, S pixels a side.
+
+    `pixels` (N, S, S, 3) float16 in the crop's own light; `alpha`, `contrast` (mean difference of foreground and
+    background) and `solved` (N, S, S[, 2]: closed form, colour prior) as bytes, 255 = 1; `trimap` (N, S, S) 0, 1, 2;
+    `linear` (N,) whether the pixels are scene-linear; `kind` (N,) what the crop shows.
+    """
+
+    pixels: NDArray[np.float16]
+    alpha: NDArray[np.uint8]
+    contrast: NDArray[np.uint8]
+    solved: NDArray[np.uint8]
+    trimap: NDArray[np.uint8]
+    linear: NDArray[np.bool_]
+    kind: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def save(self, path: Path) -> None:
+        """Write the shard to `path`, whole or not at all."""
+        beside = path.with_suffix(".part")
+        with beside.open("wb") as file:
+            np.savez(file, **{name: getattr(self, name) for name in self.__dataclass_fields__})
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Shard:
+        """The shard in the file `path`. Raises SourceError where it is no shard."""
+        try:
+            with np.load(path, allow_pickle=False) as fields:
+                return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+        except (OSError, ValueError, KeyError) as error:
+            raise SourceError(f"{path} is no shard of crops ({error}). Delete it and make the bank again.") from error
+
+
+def classic_solves(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(S, S, 2) closed-form and colour-prior alphas 0..1 of `pixels` (S, S, 3) with `trimap` (S, S) 0, 1, 2."""
+    picture = torch.from_numpy(np.ascontiguousarray(pixels)).float().permute(2, 0, 1)
+    regions = torch.from_numpy(trimap).float() / 2
+    prior = colour_models(picture[None], regions[None, None]).discriminant[0, 0].clamp(0, 1)
+    solved = MattingSystem(picture, regions).solve([None, prior], [0.0, PRIOR_WEIGHT], _TOLERANCE, 60)
+    return np.ascontiguousarray(solved.permute(1, 2, 0).numpy())
+
+
+def pack(crops: Sequence[tuple[str, Crop]]) -> Shard:
+    """The shard of named crops, with their classic solves."""
+    apart = [np.abs(crop.foreground - crop.background).mean(2) for _, crop in crops]
+    return Shard(
+        pixels=np.stack([crop.pixels for _, crop in crops]).astype(np.float16),
+        alpha=_bytes([crop.alpha for _, crop in crops]),
+        contrast=_bytes(apart),
+        solved=_bytes([classic_solves(crop.pixels, crop.trimap) for _, crop in crops]),
+        trimap=np.stack([crop.trimap for _, crop in crops]),
+        linear=np.array([crop.scene.light == "scene" for _, crop in crops]),
+        kind=np.array([name for name, _ in crops]),
+    )
+
+
+def make_bank(
+    folder: Path, seed: int, shards: int, size: int, photographs: Photographs, progress: Progress | None = None
+) -> None:
+    """Write `shards` shards of crops of `size` pixels into `folder`; those that are there already are kept.
+
+    A crop depends on the seed, its shard's number and its place in it alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(shards):
+        path = folder / f"{seed:04d}_{index:05d}.npz"
+        if not path.exists():
+            crops = [make_crop((seed, index, place), size, photographs) for place in range(CROPS_PER_SHARD)]
+            pack([(crop.scene.shape, crop) for crop in crops]).save(path)
+        if progress:
+            progress(index + 1, shards)
+
+
+def load_bank(folder: Path) -> Iterator[Shard]:
+    """The shards in `folder`, in name order. Raises SourceError where there is none."""
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise SourceError(f"{folder} holds no crops (*.npz). Make a bank first.")
+    return map(Shard.load, paths)
+
+
+def _bytes(values: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
+    return np.round(np.clip(np.stack(values), 0, 1) * 255).astype(np.uint8)

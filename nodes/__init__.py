@@ -1,0 +1,1 @@
+"""Matte inside ComfyUI."""

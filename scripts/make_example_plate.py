@@ -1,0 +1,154 @@
+"""Makes the bundled example plate: a head with flying hair before evening lights, in scene-linear ACEScg.
+
+It has what plates have and toys lack: hair below a pixel, motion blur, highlights far above 1, overscan
+(the data window is larger than the display window), a timecode of its own on every frame, grain.
+Writes examples/plate/plate.####.exr, mask.####.png (a rough roto) and truth.####.exr (the true alpha).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import OpenImageIO as oiio
+from numpy.typing import NDArray
+
+Picture = NDArray[np.float32]
+
+FIRST, COUNT = 1001, 8
+WIDTH, HEIGHT, OVERSCAN = 480, 270, 8
+FULL_WIDTH, FULL_HEIGHT = WIDTH + 2 * OVERSCAN, HEIGHT + 2 * OVERSCAN
+SCALE, SHUTTER_SAMPLES, SUBPIXEL = 4, 6, 4  # drawn at four times the size, in sixteenths of a pixel
+ACESCG = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
+
+
+def strands(dice: np.random.Generator, count: int = 620) -> list[tuple[Picture, int, Picture]]:
+    """Hair in head space: per strand its points (N, 2) in pixels, its width in fine pixels, its colour."""
+    made = []
+    for _ in range(count):
+        angle = dice.uniform(-math.pi * 1.08, math.pi * 0.08)
+        root = np.array([math.cos(angle) * 31, math.sin(angle) * 40 - 4])
+        heading, length, curl = angle + dice.normal(0, 0.35), dice.gamma(5, 9.0), dice.normal(0, 1.3)
+        steps, points = 14, [root]
+        for step in range(steps):
+            heading += curl / steps + dice.normal(0, 0.05)
+            drop = 0.9 * step / steps
+            points.append(points[-1] + length / steps * np.array([math.cos(heading) - 0.35, math.sin(heading) + drop]))
+        rim = dice.uniform(0, 1) < 0.16
+        colour = np.array([0.16, 0.085, 0.04]) * dice.uniform(0.5, 1.7) + rim * np.array([2.6, 1.7, 0.9])
+        made.append((np.array(points, np.float32), int(dice.integers(1, 4)), colour.astype(np.float32)))
+    return made
+
+
+def paint(time: float, hair: list[tuple[Picture, int, Picture]]) -> tuple[Picture, Picture]:
+    """Premultiplied colour (H, W, 3) and coverage (H, W) of the subject at one instant, at full window size."""
+    colour = np.zeros((FULL_HEIGHT * SCALE, FULL_WIDTH * SCALE, 3), np.float32)
+    cover = np.zeros(colour.shape[:2], np.uint8)
+    sway = 0.16 * math.sin(time * 0.9)
+    centre = np.array([FULL_WIDTH * 0.5 + 26 * math.sin(time * 0.55) - 6, FULL_HEIGHT * 0.46 + 4 * math.cos(time)])
+    turn = np.array([[math.cos(sway), -math.sin(sway)], [math.sin(sway), math.cos(sway)]])
+
+    def place(points: Picture) -> NDArray[np.int32]:
+        return np.round((points @ turn.T + centre) * SCALE * 2**SUBPIXEL).astype(np.int32)
+
+    def fill(points: Picture, shade: tuple[float, float, float]) -> None:
+        cv2.fillPoly(cover, [place(points)], 255, cv2.LINE_8, SUBPIXEL)
+        cv2.fillPoly(colour, [place(points)], shade, cv2.LINE_8, SUBPIXEL)
+
+    around = np.linspace(0, 2 * math.pi, 80)
+    shoulders = np.array([[-96, 190], [-88, 96], [-30, 62], [30, 62], [88, 96], [96, 190]], np.float32)
+    for points, width, shade in hair[::2]:
+        _strand(cover, colour, place(points * [1.06, 1.03]), width, shade * 0.55)
+    fill(shoulders, (0.03, 0.05, 0.12))
+    fill(np.array([[-15, 20], [15, 20], [19, 74], [-19, 74]], np.float32), (0.34, 0.2, 0.14))
+    fill(np.stack([np.cos(around) * 34, np.sin(around) * 44 - 2], 1).astype(np.float32), (0.46, 0.29, 0.21))
+    fill(np.stack([np.cos(around) * 9 + 17, np.sin(around) * 20 - 8], 1).astype(np.float32), (0.9, 0.62, 0.45))
+    fill(np.stack([np.cos(around) * 2.2 + 60, np.sin(around) * 2.2 + 88], 1).astype(np.float32), (14.0, 12.5, 11.0))
+    for points, width, shade in hair:
+        _strand(cover, colour, place(points), width, shade)
+    size = (FULL_WIDTH, FULL_HEIGHT)
+    mask = (cover > 0).astype(np.float32)
+    small = cv2.resize(colour * mask[..., None], size, interpolation=cv2.INTER_AREA)
+    return small, cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+
+
+def _strand(cover: NDArray[np.uint8], colour: Picture, points: NDArray[np.int32], width: int, shade: Picture) -> None:
+    middle = len(points) // 2
+    for piece, thickness in ((points[: middle + 1], width), (points[middle:], max(1, width - 2))):
+        cv2.polylines(cover, [piece], False, 255, thickness, cv2.LINE_8, SUBPIXEL)
+        cv2.polylines(colour, [piece], False, shade.tolist(), thickness, cv2.LINE_8, SUBPIXEL)
+
+
+def background(dice: np.random.Generator) -> Picture:
+    """An evening street out of focus: a sky, dark houses, lamps up to 40 times white; linear (H, W, 3)."""
+    rows, columns = np.mgrid[0:FULL_HEIGHT, 0:FULL_WIDTH].astype(np.float32)
+    down = (rows / FULL_HEIGHT)[..., None]
+    picture = np.float32([0.34, 0.3, 0.42]) * (1 - down) + np.float32([0.1, 0.07, 0.06]) * down
+    for x in range(-20, FULL_WIDTH, 56):
+        top = FULL_HEIGHT * dice.uniform(0.2, 0.6)
+        house = 1 / (1 + np.exp(-(rows - top) / 5)) * np.exp(-(((columns - x - 28) / 30) ** 6))
+        picture = picture * (1 - 0.8 * house[..., None])
+    for _ in range(18):
+        x, y, radius = dice.uniform(0, FULL_WIDTH), dice.uniform(0, FULL_HEIGHT * 0.8), dice.uniform(4, 15)
+        disc = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)
+        light = np.exp(dice.uniform(math.log(0.5), math.log(12))) * dice.uniform(0.3, 1, 3)
+        picture = picture + disc[..., None] * light.astype(np.float32)
+    lamp = np.clip(6.5 - np.hypot(columns - 396, rows - 54), 0, 1)
+    return (picture + lamp[..., None] * np.float32([40, 33, 22])).astype(np.float32)
+
+
+def rough_mask(alpha: Picture) -> NDArray[np.uint8]:
+    """A mask as a quick roto gives it: a smooth outline near the half-covered edge, over the display window."""
+    solid = cv2.GaussianBlur(alpha, (0, 0), 5.0) > 0.25
+    smooth = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), 4.0) > 0.5
+    inside = smooth[OVERSCAN : OVERSCAN + HEIGHT, OVERSCAN : OVERSCAN + WIDTH]
+    return (inside * 255).astype(np.uint8)
+
+
+def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> None:
+    """Writes a picture; with a frame number as a half EXR with overscan, timecode and colour tags."""
+    height, width, channels = picture.shape
+    spec = oiio.ImageSpec(width, height, channels, oiio.UINT8 if frame is None else oiio.HALF)
+    if frame is not None:
+        spec.x, spec.y, spec.full_width, spec.full_height = -OVERSCAN, -OVERSCAN, WIDTH, HEIGHT
+        spec.channelnames = ("R", "G", "B") if channels == 3 else ("A",)
+        spec.attribute("compression", "piz")
+        spec.attribute("DateTime", "2026:11:01 12:00:00")
+        spec.attribute("FramesPerSecond", oiio.TypeRational, (24, 1))
+        seconds, rest = divmod(frame, 24)
+        digits = f"01{seconds // 60:02d}{seconds % 60:02d}{rest:02d}"
+        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, (int(digits, 16), 0))
+        if channels == 3:
+            spec.attribute("chromaticities", "float[8]", ACESCG)
+            spec.attribute("reelName", "A001_C004")
+    output = oiio.ImageOutput.create(str(path))
+    done = output.open(str(path), spec) and output.write_image(np.ascontiguousarray(picture)) and output.close()
+    if not done:
+        raise SystemExit(f"{path}: {output.geterror()}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent.parent / "examples" / "plate")
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = np.random.default_rng(20261101)
+    hair, street = strands(dice), background(dice)
+    for index in range(COUNT):
+        shots = [paint((index + 0.5 * s / SHUTTER_SAMPLES) * 0.5, hair) for s in range(SHUTTER_SAMPLES)]
+        colour = np.mean([shot[0] for shot in shots], axis=0)
+        alpha = np.mean([shot[1] for shot in shots], axis=0)
+        street_now = np.roll(street, 2 * index, axis=1)
+        plate = colour + (1 - alpha[..., None]) * street_now
+        grain = dice.normal(0, 1, plate.shape) * 0.004 * np.sqrt(np.clip(plate, 0.02, 4))
+        frame = FIRST + index
+        save(folder / f"plate.{frame}.exr", (plate + grain).astype(np.float16), frame)
+        save(folder / f"truth.{frame}.exr", alpha[..., None].astype(np.float16), frame)
+        save(folder / f"mask.{frame}.png", rough_mask(alpha)[..., None])
+
+
+if __name__ == "__main__":
+    main()

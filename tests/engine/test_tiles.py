@@ -1,0 +1,23 @@
+"""Tiles cover the picture and join to what they were cut from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from matte_core.engine.tiles import cut, join
+
+
+@pytest.mark.parametrize(("height", "width", "side", "overlap"), [(100, 100, 40, 8), (37, 201, 64, 16), (30, 30, 64, 8)])
+def test_cut_and_join_is_the_identity(height: int, width: int, side: int, overlap: int) -> None:
+    picture = torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(3))
+    tiles = cut(height, width, side, overlap)
+    assert all(tile.bottom - tile.top <= side and tile.right - tile.left <= side for tile in tiles)
+    joined = join(height, width, overlap, ((tile, tile.crop(picture)) for tile in tiles))
+    assert torch.allclose(joined, picture, atol=1e-6)
+
+
+def test_neighbours_share_the_overlap() -> None:
+    spans = sorted({(tile.left, tile.right) for tile in cut(10, 1000, 256, 64)})
+    assert spans[0][0] == 0 and spans[-1][1] == 1000
+    assert all(left[1] - right[0] >= 64 for left, right in zip(spans, spans[1:], strict=False))
