@@ -27,6 +27,12 @@ SHOWN = frozenset({"MattePreview", "MatteShotInfo", "PreviewImage", "MaskPreview
 PICTURES = frozenset({"MatteImageFromShot", "MatteMaskFromShot", "MatteShotFromImage", "MatteShotFromMask"})
 
 
+# Every write's node has this widget last. A file never decides to replace files: here it is read and left aside.
+OVERWRITE = Port(
+    "Replace files that are there and were made with other settings.", "flag", name="overwrite", default=False
+)
+
+
 @dataclass(frozen=True)
 class Built:
     """What a workflow will write: one receipt shot per write, the node it comes from, and notes for the person."""
@@ -49,14 +55,14 @@ def node_types() -> dict[str, Op]:
 
 def widget_names(op: Op) -> list[str]:
     """Names of the operation's widgets in the order in which ComfyUI saves their values."""
-    return [port.name for port in op.ports if not port.is_socket]
+    return [port.name for port in op.ports if not port.is_socket] + [OVERWRITE.name] * op.writes
 
 
-def check_kind(op: Op, port: Port, shot: Shot | None) -> None:
+def check_kind(title: str, port: Port, shot: Shot | None) -> None:
     """Raises UsageError where a socket is given another kind of shot than it takes."""
     if shot is not None and shot.kind not in KINDS[port.type]:
         raise UsageError(
-            f"{op.title} needs a {port.type} at '{port.name}' and was given a {shot.kind}. Connect a {port.type}."
+            f"{title} needs a {port.type} at '{port.name}' and was given a {shot.kind}. Connect a {port.type}."
         )
 
 
@@ -137,7 +143,8 @@ class _Graph:
             raise UsageError(f"{node} makes pictures that exist only inside ComfyUI. Connect the shot itself.")
         op, set_here = self._types[node.type], self._settings.get(node.id, {})
         try:
-            values = {name: self._confined(op.port(name), value) for name, value in node.values.items()}
+            given = {n: value for n, value in node.values.items() if not (op.writes and n == OVERWRITE.name)}
+            values = {name: self._confined(op.port(name), value) for name, value in given.items()}
             values.update(set_here)
             for name, link in node.links.items():
                 if name not in set_here:
@@ -161,7 +168,7 @@ class _Graph:
             raise UsageError(
                 f"'{port.name}' is linked to output {slot} of {source}, which has none there. Connect it again."
             )
-        check_kind(op, port, made[slot])
+        check_kind(op.title, port, made[slot])
         return made[slot]
 
 

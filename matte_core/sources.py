@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from matte_core.colour import REC709_TAGS, View, linear_light, load_config, make_view, resolve_space, tags_for
 from matte_core.frame import FrameRange
-from matte_core.io.reader import hold, read_sequence
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.io.reader import hold, read_sequence, with_colour
+from matte_core.io.sequence import Missing
+from matte_core.shot import Job, Kind, Result, Shot, Verb, make, register
 
 
 def plate_source(
@@ -26,20 +28,42 @@ def plate_source(
     `frames` restricts the shot; `needed` restricts only which gaps matter. Raises SourceError, UsageError or
     ColourError.
     """
-    shot = read_sequence(path, frames, layer=layer, part=part, missing=missing, nan=nan, needed=needed, kind="plate")
+    shot = _read(path, frames, needed, missing, layer=layer, part=part)
     config = load_config(ocio)
     resolved = resolve_space(config, shot.header, path, space)
     view = make_view(config, resolved.space)
+    shot = with_colour(shot, resolved.space, linear=not view.curve)
     tags = REC709_TAGS if view.curve else tags_for(config, resolved.space)
-    header = replace(
-        shot.header, colour_space=resolved.space, colour_config=ocio, linear=not view.curve, tags=tags
-    )
-    return replace(shot, header=header, notes=(*shot.notes, f"Colour space of the plate: {resolved.space} ({resolved.why})."))
+    header = replace(shot.header, colour_config=ocio, tags=tags)
+    note = f"Colour space of the plate: {resolved.space} ({resolved.why})."
+    return replace(shot, header=header, notes=(*shot.notes, note))
 
 
 def matte_source(path: str, channel: str = "", frames: str = "", missing: str = "error", needed: str = "") -> Shot:
     """A mask, trimap or matte as it stands in its files: never colour-converted, never inverted."""
-    return read_sequence(path, frames, channel=channel, missing=missing, needed=needed, kind="matte")
+    return _read(path, frames, needed, missing, kind="matte", channel=channel)
+
+
+def _read(
+    path: str,
+    frames: str,
+    needed: str,
+    missing: str,
+    *,
+    kind: Kind = "plate",
+    layer: str = "",
+    part: str = "",
+    channel: str = "",
+) -> Shot:
+    """The shot of `frames`; with `needed` the whole shot, in which only gaps in `needed` matter."""
+    policy = cast(Missing, missing)
+    if not needed:
+        return read_sequence(path, frames or None, layer, part, policy, kind, channel)
+    whole = read_sequence(path, None, layer, part, "skip" if policy == "error" else policy, kind, channel)
+    absent = [number for number in FrameRange.parse(needed) if number not in whole.frames]
+    if absent and len(whole.frames) > 1 and policy != "skip":
+        read_sequence(path, needed, layer, part, policy, kind, channel)  # raises, naming what is missing
+    return whole
 
 
 def hold_still(shot: Shot, frames: FrameRange) -> Shot:

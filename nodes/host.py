@@ -38,7 +38,7 @@ def folder(kind: str) -> Path:
 
 
 def roots() -> Roots:
-    """Folders a workflow may read (input, output, temp, the examples) and write (output, temp), and $MATTE_ALLOWED_ROOTS."""
+    """Folders a workflow may read (input, output, temp, examples) and write (output, temp), and the allowed roots."""
     allowed = [entry for entry in os.environ.get("MATTE_ALLOWED_ROOTS", "").split(os.pathsep) if entry.strip()]
     return Roots.of([folder("input"), EXAMPLES, *allowed], [folder("output"), folder("temp"), *allowed])
 

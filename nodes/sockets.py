@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matte_core.colour import linear_light, load_config, make_view, resolve_space, tags_for, to_display
+from matte_core.colour import REC709_TAGS, linear_light, load_config, make_view, resolve_space, to_display
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Header, Pixels, Window
 from matte_core.graph import check_kind
+from matte_core.io.windows import place
 from matte_core.memory import hold
-from matte_core.op import Op
+from matte_core.op import Port
 from matte_core.shot import Shot
-from matte_core.windows import place
 
 IMAGE_SPACES = ("sRGB", "linear Rec.709")
 VIEWS = ("display", "linear", "unchanged")
@@ -25,31 +25,31 @@ View = Literal["display", "linear", "unchanged"]
 ALPHA = "A"
 
 
-def fit(op: Op, values: Mapping[str, Any]) -> dict[str, Any]:
+def fit(title: str, ports: Sequence[Port], values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with every IMAGE and MASK made a shot with the frame numbers of the others.
 
     The first shot among the inputs says the frames; without one they are 1..B of the longest batch. A batch of
     one is held for all of them. Raises UsageError for another length, another shape, or another kind of shot.
     """
-    given = {port.name: values[port.name] for port in op.ports if port.is_socket and values.get(port.name) is not None}
-    frames = _frames(list(given.values()))
+    given = [(port, values[port.name]) for port in ports if port.is_socket and values.get(port.name) is not None]
+    frames = _frames([value for _, value in given])
     fitted = dict(values)
-    for name, value in given.items():
-        port = op.port(name)
+    for port, value in given:
+        name = port.name
         if isinstance(value, Tensor):
             try:
                 fitted[name] = shot_of_image(value, frames) if port.type == "plate" else shot_of_mask(value, frames)
             except UsageError as error:
                 raise UsageError(f"'{name}': {error}") from None
         else:
-            check_kind(op, port, value)
+            check_kind(title, port, value)
     return fitted
 
 
 def _frames(given: Sequence[Any]) -> FrameRange:
     shots = [value for value in given if isinstance(value, Shot)]
     if shots:
-        return shots[0].frames  # type: ignore[no-any-return]
+        return shots[0].frames
     return numbered(max((value.shape[0] for value in given if value.ndim > 2), default=1))
 
 
@@ -95,7 +95,7 @@ def _header(width: int, height: int, linear: bool) -> Header:
     window, config = Window(0, 0, width, height), load_config()
     header = Header(window, window, linear=linear)
     space = resolve_space(config, header, "the IMAGE").space
-    return replace(header, colour_space=space, tags=tags_for(config, space))
+    return replace(header, colour_space=space, tags=REC709_TAGS)
 
 
 class Look:

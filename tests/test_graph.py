@@ -226,6 +226,15 @@ def test_two_writes_share_what_they_have_in_common(play: Play) -> None:
     assert [frame.number for frame in Run(plan, lanes=SERIAL)] == [1001, 1001, 1002, 1002]
 
 
+def test_the_overwrite_of_a_write_node_is_the_persons_to_decide_and_is_left_aside(play: Play) -> None:
+    content = the_usual()
+    content["nodes"][3]["widgets_values"] = ["hero.####.exr", True]
+    assert play(content).settings() == play(the_usual()).settings()
+    api = the_usual_api()
+    api["4"]["inputs"]["overwrite"] = True
+    assert play(api).settings() == play(the_usual()).settings()
+
+
 def test_a_former_name_of_a_node_keeps_working(play: Play) -> None:
     content = the_usual()
     content["nodes"][0]["type"] = node_type("t_load")

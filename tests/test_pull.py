@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -217,12 +218,33 @@ def test_the_budget_bounds_live_bytes_whatever_the_length() -> None:
 
 
 def test_the_stages_overlap() -> None:
-    plate = a_source("1-20", delay=0.02)
-    network = a_mix(plate, lane="device", delay=0.03)
-    write = a_mix(network, lane="write", delay=0.02)
-    started = time.perf_counter()
-    list(Run(Plan([(write, write.frames)])))
-    assert time.perf_counter() - started < 20 * (0.02 + 0.03 + 0.02) * 0.85
+    """The network of frame 2 is not left before frame 4 is read and frame 1 is written: only lanes can do that."""
+    read, written = threading.Event(), threading.Event()
+
+    def reading(job: Job) -> Result:
+        if 4 in job.numbers:
+            read.set()
+        return read_number(job)
+
+    def network(job: Job) -> Result:
+        if 2 in job.numbers:
+            assert read.wait(20) and written.wait(20)
+        return mix(job)
+
+    def writing(job: Job) -> Result:
+        if 1 in job.numbers:
+            written.set()
+        return mix(job)
+
+    for name, compute, lane in (("reading", reading, "read"), ("network", network, "device"), ("writing", writing, "write")):
+        VERBS[name] = Verb(name, compute, declare=lambda p, lane=lane: Declaration(lane=lane))  # type: ignore[misc]
+    try:
+        plate = replace(a_source("1-6"), verb="reading")
+        alpha = replace(a_mix(plate), verb="network")
+        assert len(values(Run(Plan([(replace(a_mix(alpha), verb="writing"), range(1, 7))])))) == 6
+    finally:
+        for name in ("reading", "network", "writing"):
+            del VERBS[name]
 
 
 def test_peak_bytes_is_what_a_serial_run_holds() -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ REC709 = "Linear Rec.709 (sRGB)"
 _LINEAR_NAMES = (REC709, "lin_rec709_scene", "lin_rec709", "lin_srgb", "Utility - Linear - sRGB")
 _LEGACY_LINEAR = "linear"  # Rec.709 in the configurations from before ACES, which have no interchange roles
 _TEXTURE_NAMES = ("sRGB Encoded Rec.709 (sRGB)", "sRGB - Texture", "Utility - sRGB - Texture", "sRGB")
+_ERRORS = (ocio.Exception, ocio.ExceptionMissingFile)  # to Python the second is not one of the first
 _LOUDNESS = threading.RLock()
 
 
@@ -123,17 +124,13 @@ class Config:
 
     @cached_property
     def primaries(self) -> dict[str, Matrix]:
-        """Adapted primaries (3, 2) of every scene-linear space."""
+        """Adapted primaries (3, 2) of every scene-linear space that can be used."""
         found = {}
         for space in self.spaces():
-            if self.handle.getColorSpace(space).isData() or not self._is_linear(space):
-                continue
-            found[space] = matrix_primaries(self.transfer(space).matrix)
+            with suppress(ColourError, *_ERRORS), quiet():
+                if self.handle.isColorSpaceLinear(space, ocio.REFERENCE_SPACE_SCENE):
+                    found[space] = matrix_primaries(self.transfer(space).matrix)
         return found
-
-    def _is_linear(self, space: str) -> bool:
-        with quiet():
-            return bool(self.handle.isColorSpaceLinear(space, ocio.REFERENCE_SPACE_SCENE))
 
     def _aliases(self, space: str) -> list[str]:
         return [str(alias) for alias in self.handle.getColorSpace(space).getAliases()]
@@ -152,7 +149,7 @@ class Config:
                 else:
                     processor = ocio.Config.GetProcessorToBuiltinColorSpace(self.handle, space, REC709)
                 return processor.getOptimizedProcessor(ocio.OPTIMIZATION_LOSSLESS).createGroupTransform()
-            except ocio.Exception as error:
+            except _ERRORS as error:
                 raise ColourError(
                     f"colour space '{space}' of {self.identity} cannot be brought to linear Rec.709 ({_line(error)}). "
                     "Choose another space, or give the configuration an aces_interchange role."
@@ -218,7 +215,7 @@ def _load(path: str, origin: str, modified: int) -> Config:
         identity = str(handle.getName()) or Path(path).stem
         if modified:
             identity += " " + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:8]
-    except (ocio.Exception, OSError) as error:
+    except (*_ERRORS, OSError) as error:
         cure = (
             "Correct --ocio." if origin == "--ocio" else "Correct or unset $OCIO." if origin else "Update OpenColorIO."
         )

@@ -33,7 +33,8 @@ def on_copy(pixels: P, change: Callable[[Tensor], Tensor]) -> P:
 
 def luminance(light: P) -> P:
     """Relative luminance (..., H, W) of linear Rec.709 light (..., 3, H, W). ITU-R BT.709, section 3."""
-    return light[..., 0, :, :] * 0.2126 + light[..., 1, :, :] * 0.7152 + light[..., 2, :, :] * 0.0722
+    grey: P = light[..., 0, :, :] * 0.2126 + light[..., 1, :, :] * 0.7152 + light[..., 2, :, :] * 0.0722
+    return grey
 
 
 def srgb_encode(light: P) -> P:

@@ -21,7 +21,7 @@ def reference_frames(numbers: Sequence[int], most: int = 9) -> list[int]:
         return list(numbers)
     if most == 1:
         return [numbers[len(numbers) // 2]]
-    return [numbers[round(step * (len(numbers) - 1) / (most - 1))] for step in range(most)]
+    return [numbers[step * (len(numbers) - 1) // (most - 1)] for step in range(most)]
 
 
 def measure_exposure(frames: Iterable[Pixels], view: View) -> float:

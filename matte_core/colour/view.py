@@ -90,7 +90,7 @@ def _each(plate: Tensor, look: Callable[[Tensor], Tensor]) -> Tensor:
     """`plate` (..., 3, H, W) after `look` at each of its pictures, so that only one picture's scratch is held."""
     if plate.ndim < 3 or plate.shape[-3] != 3:
         raise ValueError(f"a plate is (..., 3, H, W), not {tuple(plate.shape)}")
-    for picture in plate.view(-1, *plate.shape[-3:]):
+    for picture in plate.view(plate.shape[:-3].numel(), *plate.shape[-3:]):
         picture.copy_(look(picture))
     return plate
 

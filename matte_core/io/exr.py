@@ -23,6 +23,7 @@ from matte_core.io.windows import place
 
 HALF_MOST = 65504.0  # the largest half; what is above would become infinite
 
+_PNG_END = b"IEND\xaeB`\x82"
 _PIXEL_TYPES = {"half": oiio.HALF, "float": oiio.FLOAT, "8": oiio.UINT8, "16": oiio.UINT16}
 
 # Types whose spelling OpenImageIO does not read back as the same type; the value would be dropped silently.
@@ -63,13 +64,15 @@ def write_picture(
     error_text(target)  # TIFF reports an error after each close, also where the file is whole
     reason = reason or _unfinished(path, format)
     if reason or not good:
-        raise OutputError(reason or "the file is not complete")
+        raise OutputError(reason.replace(f' "{path}"', "") or "the file is not complete")
 
 
 def _unfinished(path: Path, format: str) -> str:
     """Why the file just written is not whole, "" where it is."""
     if format == "openexr":
         return chunks.cut_short(path)
+    if format == "png" and not path.read_bytes().endswith(_PNG_END):
+        return "it has no end"  # it would decode nevertheless
     source = oiio.ImageInput.open(str(path))
     if source is None:
         return error_text(oiio)
@@ -129,7 +132,7 @@ def _spec(
         spec.attribute(entry.name, kind, tuple(entry.value) if isinstance(entry.value, list) else entry.value)
     if compression:
         spec.attribute("compression", compression)
-    premultiplied = any(entry.name == "matte/alpha" and entry.value == "premultiplied" for entry in own)
+    premultiplied = any(entry.name == "matte/rgb" and entry.value == "premultiplied" for entry in own)
     spec.attribute("oiio:UnassociatedAlpha", 0 if premultiplied else 1)  # else colour is changed on the way
     if format == "tiff":
         spec.attribute("ImageDescription", json.dumps({entry.name: entry.value for entry in own}, sort_keys=True))

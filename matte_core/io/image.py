@@ -21,6 +21,7 @@ from matte_core.errors import SourceError, UsageError
 from matte_core.frame import Header, Json, Pixels, Window
 from matte_core.io import chunks
 from matte_core.io.attributes import clean, metadata, written
+from matte_core.io.windows import spell
 
 FORMATS = {
     ".exr": "openexr",
@@ -36,6 +37,7 @@ FORMATS = {
 # Samples (pixels x channels) decoded at once: 4 GiB of float32, 16384 x 16384 RGBA. A damaged header can
 # claim any size, so it is held against this before memory is taken.
 MOST_SAMPLES = 1 << 30
+
 
 @dataclass(frozen=True)
 class Part:
@@ -65,10 +67,28 @@ class FileInfo:
         """Names of the layers (what stands before a channel's last dot), each once."""
         return tuple(dict.fromkeys(name.rpartition(".")[0] for part in self.parts for name in part.channels))
 
-    @property
-    def has_alpha(self) -> bool:
-        """Whether a channel A lies beside the picture's own R, G, B."""
-        return any({"A", "R"} <= set(part.channels) for part in self.parts)
+    def facts(self) -> dict[str, Json]:
+        """What a person asks of a file, as plain JSON: of its first part, and the other parts' names."""
+        first = self.parts[0]
+        header = first.header
+        return {
+            "file": self.file,
+            "format": self.format,
+            "parts": [part.name or str(part.index) for part in self.parts],
+            "channels": [name for part in self.parts for name in part.channels],
+            "layers": [layer for layer in self.layers if layer],
+            "alpha": any({"A", "R"} <= set(part.channels) for part in self.parts),
+            "pixel_type": list(dict.fromkeys(first.types)),
+            "compression": first.compression,
+            "tiled": first.tiled,
+            "deep": first.deep,
+            "data_window": spell(header.data),
+            "display_window": spell(header.display),
+            "pixel_aspect": header.pixel_aspect,
+            "scene_referred": header.linear,
+            "metadata": {entry.name: entry.value for entry in header.metadata},
+            "matte": self.written,
+        }
 
     def part(self, wanted: str) -> Part:
         """The part called `wanted`, or counted from 0 by it. Raises UsageError that lists the parts."""
@@ -88,14 +108,14 @@ def read_header(path: Path, number: int | None = None) -> FileInfo:
     empty, is no picture, has a damaged header, or keeps its colour at half resolution.
     """
     with _opened(path, number) as source:
-        first = source.spec()
-        count = max(1, first.get_int_attribute("oiio:subimages", 1))
-        specs = [first, *(source.spec(index, 0) for index in range(1, count))]
+        specs = _specs(source)
         parts = tuple(_part(index, spec, source.format_name()) for index, spec in enumerate(specs))
-        return FileInfo(path.name, source.format_name(), parts, written(first))
+        return FileInfo(path.name, source.format_name(), parts, written(specs[0]))
 
 
-def read_pixels(path: Path, channels: Sequence[str], part: str = "", number: int | None = None) -> tuple[Pixels, Header]:
+def read_pixels(
+    path: Path, channels: Sequence[str], part: str = "", number: int | None = None
+) -> tuple[Pixels, Header]:
     """Pixels (C, H, W) float32 over the data window, in the order of `channels` (one may be asked for twice).
 
     As they are in the file: half and float scene-referred and unclamped, NaN and infinity included; 8- and
@@ -184,20 +204,25 @@ def error_text(source: Any) -> str:
         return "its header holds no text where names should be"
     first = lines[0].strip().rstrip(".") if lines else ""
     head, mark, rest = first.partition("): ")
-    return (rest if mark and head.startswith("EXR Error (") else first)[:160]
+    return (rest if mark and head.startswith("EXR Error (") else first)[:400]
+
+
+def _specs(source: Any) -> list[Any]:
+    first = source.spec()
+    count = first.get_int_attribute("oiio:subimages", 1)
+    return [first, *(source.spec(index, 0) for index in range(1, count))]
 
 
 def _find_part(source: Any, where: str, channels: Sequence[str], part: str) -> tuple[int, Any]:
-    first = source.spec()
-    count = max(1, first.get_int_attribute("oiio:subimages", 1))
-    specs = [first, *(source.spec(index, 0) for index in range(1, count))]
-    named = [index for index, spec in enumerate(specs) if part and spec.get_string_attribute("oiio:subimagename") == part]
-    if part and not named:
-        named = [int(part)] if part.isdigit() and int(part) < count else []
-    for index in named if part else range(count):
+    specs = _specs(source)
+    looked_in = list(range(len(specs)))
+    if part:
+        looked_in = [index for index in looked_in if specs[index].get_string_attribute("oiio:subimagename") == part]
+        looked_in = looked_in or [index for index in range(len(specs)) if str(index) == part]
+    for index in looked_in:
         if set(channels) <= set(specs[index].channelnames):
             return index, specs[index]
-    there = ", ".join(dict.fromkeys(name for index in named or range(count) for name in specs[index].channelnames))
+    there = ", ".join(dict.fromkeys(name for index in looked_in for name in specs[index].channelnames)) or "none"
     place = f" in part '{part}'" if part else ""
     raise SourceError(f"{where} has no {', '.join(channels)}{place}. Its channels are: {there}.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from matte_core.io import chunks
 from matte_core.io.channels import matte_channels, plate_channels, settle_matte
 from matte_core.io.image import MOST_SAMPLES, FileInfo, Part, read_header, read_pixels, scrub
 from matte_core.io.sequence import Found, Missing, Pattern, find
-from matte_core.io.windows import place, union
+from matte_core.io.windows import place, spell, union
 from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
+
+Nan = Literal["repair", "error"]
 
 
 def read_sequence(
@@ -26,13 +29,14 @@ def read_sequence(
     missing: Missing = "error",
     kind: Kind = "plate",
     channel: str = "",
+    nan: Nan = "repair",
 ) -> Shot:
     """A shot of the frames that `path` names: a pattern (see `sequence`), a file, or a folder with one sequence.
 
-    A plate is R, G, B of the layer (a grey file three times Y), as they are in the file but for NaN and
-    infinity (`matte/repaired` counts them per frame). A matte or guide is one channel or the `channel`s named
-    (see `channels.matte_channels`), clamped to 0..1. Where data windows vary from frame to frame, every frame
-    is given over the union of all files' data windows, so that it does not depend on the range asked for.
+    A plate is R, G, B of the layer (a grey file three times Y), as they are in the file. A matte or guide is
+    one channel or the `channel`s named (see `channels.matte_channels`), clamped to 0..1. NaN and infinity
+    become 0 and ±65504, counted per frame in `matte/repaired`; with `nan` "error" they fail the frame. Where
+    data windows vary, every frame is given over the union of all files' data windows, whatever was asked for.
 
     Every header, and every EXR's table of chunks, is read here; `missing` ("error", "hold", "skip") settles
     gaps and files cut short. Raises SourceError or UsageError, naming file and cure.
@@ -57,10 +61,20 @@ def read_sequence(
         "kind": kind,
         "colour_space": "",
         "linear": first.linear or kind != "plate",
+        "nan": nan,
     }
     header = replace(first, data=window, linear=first.linear or kind != "plate")
     names = ("R", "G", "B") if kind == "plate" else _layer_names(channels)
-    return make("read", (), parameters, kind=kind, frames=FrameRange(settled), header=header, channels=names)
+    return make(
+        "read",
+        (),
+        parameters,
+        kind=kind,
+        frames=FrameRange(settled),
+        header=header,
+        channels=names,
+        notes=_notes(found, settled, parts),
+    )
 
 
 def with_colour(shot: Shot, colour_space: str, linear: bool) -> Shot:
@@ -109,8 +123,9 @@ def _scan(found: Found) -> tuple[dict[int, FileInfo], dict[int, SourceError]]:
 def _settle(found: Found, damaged: Mapping[int, SourceError], missing: Missing) -> dict[int, int]:
     wrong = [number for number in found.wanted if number in damaged]
     if wrong and missing == "error":
-        more = f" So are {len(wrong) - 1} more of {len(found.wanted)} frames." if len(wrong) > 1 else ""
-        raise SourceError(f"{damaged[wrong[0]]}{more} Or use --missing hold.") from damaged[wrong[0]]
+        more = f" ({len(wrong)} of {len(found.wanted)} frames cannot be read)" if len(wrong) > 1 else ""
+        first = damaged[wrong[0]]
+        raise SourceError(f"{str(first).removesuffix('.')} or use --missing hold{more}.") from first
     return found.without(damaged).settle(missing)
 
 
@@ -150,8 +165,8 @@ def _window(found: Found, parts: Mapping[int, Part], first: Header, channels: in
         display = parts[number].header.display if number in parts else first.display
         if display != first.display:
             raise SourceError(
-                f"{found.names[number]} (frame {number}) has a display window of {_size(display)}, the first frame of "
-                f"{_size(first.display)}. Render it like the others, or read the frames apart with --frames."
+                f"{found.names[number]} (frame {number}) has a display window of {spell(display)}, the first frame of "
+                f"{spell(first.display)}. Render it like the others, or read the frames apart with --frames."
             )
     window = union(part.header.data for part in parts.values() if part.header.display == first.display)
     if window.width * window.height * channels > MOST_SAMPLES:
@@ -162,8 +177,17 @@ def _window(found: Found, parts: Mapping[int, Part], first: Header, channels: in
     return window
 
 
-def _size(window: Window) -> str:
-    return f"{window.width} x {window.height} at {window.x}, {window.y}"
+def _notes(found: Found, settled: Mapping[int, int], parts: Mapping[int, Part]) -> list[str]:
+    notes = []
+    held = FrameRange(number for number, source in settled.items() if number != source)
+    left_out = FrameRange(number for number in found.wanted if number not in settled)
+    if held:
+        notes.append(f"{found.pattern.name}: frames {held} are missing; the frame before is held.")
+    if left_out:
+        notes.append(f"{found.pattern.name}: frames {left_out} are missing and left out.")
+    if len({parts[source].header.data for source in settled.values()}) > 1:
+        notes.append(f"{found.pattern.name}: data windows vary; every frame is read over the union of all.")
+    return notes
 
 
 def _layer_names(channels: Sequence[str]) -> tuple[str, ...]:
@@ -174,10 +198,11 @@ def _layer_names(channels: Sequence[str]) -> tuple[str, ...]:
 
 
 def _file(parameters: Mapping[str, Json], number: int) -> Path:
-    source = parameters["held"].get(str(number), number)
+    source: int = parameters["held"].get(str(number), number)
     prefix, suffix, padding = parameters["file"]
     pattern = Pattern(parameters["folder"], prefix, suffix, padding)
-    return Path(pattern.folder) / parameters["names"].get(str(source), pattern.file_name(source))
+    name: str = parameters["names"].get(str(source)) or pattern.file_name(source)
+    return Path(pattern.folder) / name
 
 
 def _read(job: Job) -> Result:
@@ -188,6 +213,11 @@ def _read(job: Job) -> Result:
         path = _file(parameters, number)
         pixels, header = read_pixels(path, parameters["channels"], parameters["part"], number)
         pixels, repaired = scrub(pixels)
+        if repaired and parameters["nan"] == "error":
+            raise SourceError(
+                f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "
+                "Render it again or use --nan repair."
+            )
         if parameters["kind"] != "plate":
             np.clip(pixels, 0.0, 1.0, out=pixels)
         told = [Attribute("matte/repaired", "int", repaired)] if repaired else []
@@ -209,7 +239,7 @@ def _within(inner: Window, outer: Window) -> bool:
 
 def _recipe(parameters: Mapping[str, Json]) -> Mapping[str, Json]:
     """What changes the pixels: no folder; which file stands for which frame is told by `_source`."""
-    return {name: value for name, value in parameters.items() if name not in ("folder", "names", "held")}
+    return {name: value for name, value in parameters.items() if name not in ("folder", "names", "held", "nan")}
 
 
 def _source(parameters: Mapping[str, Json], number: int) -> Json:
@@ -222,7 +252,10 @@ def _source(parameters: Mapping[str, Json], number: int) -> Json:
 
 
 def _hold(job: Job) -> Result:
-    return Result([Frame(still.pixels, number, still.header) for number in job.numbers for still in [job.one(0, number)]])
+    stills = [job.one(0, number) for number in job.numbers]
+    return Result(
+        [Frame(still.pixels, number, still.header) for still, number in zip(stills, job.numbers, strict=True)]
+    )
 
 
 register(Verb("read", _read, declare=lambda parameters: Declaration(lane="read"), source=_source, recipe=_recipe))

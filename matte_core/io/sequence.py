@@ -8,6 +8,7 @@ and so does a single `#`. All other digits of a name are left alone.
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -150,8 +151,7 @@ def parse(pattern: str) -> tuple[Pattern, str | None]:
     folder = str(Path(folder).absolute())
     places = list(_PLACE.finditer(base))
     if not places:
-        stem, suffix = os.path.splitext(base)
-        return Pattern(folder, stem, suffix, 0), None
+        return Pattern(folder, Path(base).stem, Path(base).suffix, 0), None
     if len(places) > 1:
         raise UsageError(f"'{base}' has {len(places)} places for the frame number. Leave one, such as ####.")
     before, place, after = base[: places[0].start()], places[0].group(), base[places[0].end() :]
@@ -177,11 +177,11 @@ def one_file(pattern: str) -> bool:
     return parse(pattern)[0].padding == 0
 
 
-def with_suffix_part(pattern: str, part: str) -> str:
+def with_part(pattern: str, part: str) -> str:
     """The pattern with `_part` in its name: "shot.####.exr" becomes "shot_straight.####.exr"."""
     folder, base = os.path.split(pattern)
     place = _PLACE.search(base)
-    stem = base[: place.start()] if place else os.path.splitext(base)[0]
+    stem = base[: place.start()] if place else Path(base).stem
     body = stem.rstrip("._-") if place else stem
     joined = f"{body}_{part}" if body else part
     separator = stem[len(body) :] or ("." if place and not body else "")
@@ -198,7 +198,7 @@ def _digits(place: str) -> int:
 
 def _listing(pattern: Pattern) -> list[str]:
     try:
-        return [name for name in os.listdir(pattern.folder) if not name.startswith(".")]
+        return [entry.name for entry in Path(pattern.folder).iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be listed ({error.strerror})"
         raise SourceError(
@@ -221,7 +221,7 @@ def _every(found: Found, there: FrameRange) -> FrameRange:
     first, last = there[0], there[-1]
     if last - first > _MOST_FRAMES:
         raise UsageError(f"{found.pattern.name} reaches from {first} to {last}. Say which frames with --frames.")
-    gaps = {later - earlier for earlier, later in zip(there[:-1], there[1:], strict=True)}
+    gaps = {later - earlier for earlier, later in itertools.pairwise(there)}
     step = gaps.pop() if len(gaps) == 1 and len(there) > 2 else 1
     return FrameRange(range(first, last + 1, step))
 
@@ -250,7 +250,7 @@ def _sequences(folder: str, names: Iterable[str]) -> list[Found]:
     """Every sequence and still picture among file names, by name."""
     grouped: dict[tuple[str, str], dict[int, dict[int, str]]] = {}
     stills: list[Found] = []
-    pictures = [name for name in names if os.path.splitext(name)[1].lower() in PICTURES]
+    pictures = [name for name in names if Path(name).suffix.lower() in PICTURES]
     for name in sorted(pictures, key=lambda name: (len(name), name)):
         parts = _numbered(name)
         if parts is None:

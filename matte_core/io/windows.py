@@ -18,6 +18,11 @@ def union(windows: Iterable[Window]) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
+def spell(window: Window) -> str:
+    """The window as a person reads it: "1920 x 1080 at 0, 0"."""
+    return f"{window.width} x {window.height} at {window.x}, {window.y}"
+
+
 def place(pixels: Pixels, source: Window, target: Window) -> Pixels:
     """Pixels (C, H, W) over `target` from pixels over `source`: 0 where `source` has none, cut where it is larger."""
     if source == target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,14 +24,16 @@ def models_folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "matte" / "models"
 
 
-def find(card: Card) -> Path | None:
+def find(card: Card, folders: Sequence[Path] = ()) -> Path | None:
     """File of the card's weights, its sha256 checked; None for a model without weights.
+
+    It is looked for in the package, in `folders`, then in the models folder.
 
     Raises ModelError where the file is missing or is not the file the card means.
     """
     if card.weights is None:
         return None
-    places = [PACKAGED / card.weights.file, models_folder() / card.weights.file]
+    places = [folder / card.weights.file for folder in (PACKAGED, *folders, models_folder())]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         cure = f"Run: matte weights fetch {card.name}" if card.weights.repository else "Install Matte again."
@@ -65,4 +68,4 @@ def load_into(net: nn.Module, path: Path, device: torch.device) -> nn.Module:
 
 
 def _spell(places: list[Path]) -> str:
-    return " and ".join(str(place.parent) for place in places)
+    return ", ".join(str(place.parent) for place in places)

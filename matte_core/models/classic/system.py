@@ -17,21 +17,27 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Laplacian = Callable[[Values, Flags], Any]  # image (H, W, 3), known (H, W) -> sparse (H*W, H*W)
+Laplacian = Callable[[Values, Flags], Any]  # image (H, W, 3), unknown (H, W) -> sparse (H*W, H*W)
 
 REACH = 2  # pixels that a window of 3 x 3 reaches beyond the pixel it couples
-_STRIP = 131_072  # pixels in a strip: its Laplacian takes about 400 bytes for each
 
 
 @dataclass(frozen=True)
 class System:
-    """`matrix` x = `right` for alpha x of the unknown pixels, in raster order; known pixels are exact.
+    """A symmetric system A x = `right` for alpha x of the n unknown pixels in raster order.
 
-    The matrix is (n, n) CSR without zeros stored, `right` is (n,), n the number of unknown pixels.
+    `upper` is the upper triangle of A with its diagonal, (n, n) CSR: half the memory of A. `right` is (n,).
     """
 
-    matrix: Any
+    upper: Any
     right: Values
+
+    def times(self, x: Values) -> Values:
+        """A x, for x (n,)."""
+        result: Values = self.upper @ x
+        result += self.upper.T @ x
+        result -= self.upper.diagonal() * x
+        return result
 
 
 def bounding_box(flags: Flags, margin: int) -> tuple[slice, slice]:
@@ -43,51 +49,47 @@ def bounding_box(flags: Flags, margin: int) -> tuple[slice, slice]:
     )
 
 
-def assemble(laplacian: Laplacian, image: Values, trimap: NDArray[np.float32]) -> System:
+def assemble(laplacian: Laplacian, image: Values, trimap: NDArray[np.float32], strip: int) -> System:
     """The reduced system of `laplacian` on the pixels where `trimap` is neither 0 nor 1.
 
-    `image` is (H, W, 3) float64, `trimap` (H, W). The same system as cutting it out of the whole picture's
-    Laplacian, at the cost of one strip of it. Source: Grady et al., "Random walks for interactive
-    alpha-matting", 2005 (the split into known and unknown).
+    `image` is (H, W, 3) float64, `trimap` (H, W), `strip` the pixels of one strip. The same system as
+    cutting the unknown pixels out of the whole picture's Laplacian, at the cost of one strip of it.
+    Source: Grady et al., "Random walks for interactive alpha-matting", 2005 (the split into known and unknown).
     """
     height, width = trimap.shape
     foreground, unknown = trimap == 1, (trimap != 0) & (trimap != 1)
     count = int(np.count_nonzero(unknown))
     place = np.full((height, width), -1, np.int32)
     place[unknown] = np.arange(count, dtype=np.int32)
-    most = _neighbours(unknown)
+    most = _pairs(unknown)
     data, columns = np.empty(most, np.float64), np.empty(most, np.int32)
     starts, right = np.zeros(count + 1, np.int64), np.empty(count, np.float64)
     filled = row = 0
-    step = max(8, _STRIP // width)
+    step = max(2 * REACH, strip // width)
     for first in range(0, height, step):
         last, top = min(first + step, height), max(0, first - REACH)
         inside = slice(top, min(last + REACH, height))
         wanted = np.flatnonzero(unknown[first:last]) + (first - top) * width
         if not wanted.size:
             continue
-        rows = laplacian(image[inside], ~unknown[inside])[wanted]
+        rows = laplacian(image[inside], unknown[inside])[wanted]
         stop = row + wanted.size
         right[row:stop] = -(rows @ foreground[inside].ravel().astype(np.float64))
         at = place[inside].ravel()[rows.indices]
-        keep = (at >= 0) & (rows.data != 0)
-        size = int(np.count_nonzero(keep))
-        data[filled : filled + size] = rows.data[keep]
-        columns[filled : filled + size] = at[keep]
+        keep = (at >= np.repeat(np.arange(row, stop), np.diff(rows.indptr))) & (rows.data != 0)
         kept = np.concatenate([[0], np.cumsum(keep)])
+        end = filled + int(kept[-1])
+        data[filled:end], columns[filled:end] = rows.data[keep], at[keep]
         starts[row + 1 : stop + 1] = filled + kept[rows.indptr[1:]]
-        filled, row = filled + size, stop
-    matrix = scipy.sparse.csr_matrix((data[:filled], columns[:filled], _smallest(starts)), (count, count))
-    return System(matrix, right)
+        filled, row = end, stop
+    if filled <= np.iinfo(np.int32).max:
+        starts = starts.astype(np.int32)  # type: ignore[assignment]  # scipy would copy index arrays of two kinds
+    return System(scipy.sparse.csr_matrix((data[:filled], columns[:filled], starts), (count, count)), right)
 
 
-def _neighbours(unknown: Flags) -> int:
-    """How many pairs of unknown pixels lie within reach of one another: the most that the matrix can hold."""
+def _pairs(unknown: Flags) -> int:
+    """How many pairs of unknown pixels, each pair once, lie within reach: the most that the triangle can hold."""
     side = 2 * REACH + 1
     near = cv2.boxFilter(unknown.astype(np.float32), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return int(near[unknown].sum(dtype=np.float64))
-
-
-def _smallest(starts: NDArray[np.int64]) -> NDArray[np.int32] | NDArray[np.int64]:
-    """`starts` in 32 bits where they fit, because scipy copies index arrays of two kinds into one."""
-    return starts.astype(np.int32) if starts[-1] <= np.iinfo(np.int32).max else starts
+    both_ways = int(near[unknown].sum(dtype=np.float64)) - int(np.count_nonzero(unknown))
+    return both_ways // 2 + int(np.count_nonzero(unknown))

@@ -1,0 +1,137 @@
+"""The training loop: a recipe and photographs in, a folder with checkpoints, curve, pictures and weights out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from matte_core.errors import ModelError, OutputError, UsageError
+from matte_core.models.net_m.net import NetM
+from matte_core.train.bank import Shard, load_bank, make_bank
+from matte_core.train.batches import Batch, Crops
+from matte_core.train.checkpoint import Run
+from matte_core.train.losses import matting_loss
+from matte_core.train.plot import save_curve, save_mattes
+from matte_core.train.procedural.photographs import load_photographs
+from matte_core.train.recipe import Recipe, parse_recipe
+from matte_core.train.validation import make_validation, validate
+
+Progress = Callable[[str, int, int], None]
+
+
+def train(
+    recipe_path: Path, data: Path | None, device: torch.device, resume: bool, folder: Path, progress: Progress
+) -> Path:
+    """Train by a recipe into `folder`; returns the file with the averaged weights, `net.pt`.
+
+    data      folder of scene-linear photographs (.exr, .hdr) for textures; None makes all textures procedurally
+    resume    go on from the folder's checkpoint: the same curve as if it had never stopped
+    folder    gets bank/, validation/, last.pt, curve.png, mattes_*.png and net.pt; a bank there is used again
+    progress  told what is done, how much of it, and out of how much
+
+    Raises UsageError for a bad recipe or a folder that already holds a run, SourceError for data or a
+    checkpoint that cannot be read, ModelError where the loss is no number.
+    """
+    text = recipe_path.read_text(encoding="utf-8")
+    recipe = parse_recipe(text)
+    if not resume and (folder / "last.pt").exists():
+        raise UsageError(f"{folder} holds a run already. Resume it or choose another folder.")
+    crops, held_out = _data(recipe, data, folder, progress)
+    run = _start(recipe, device)
+    if resume:
+        run.resume(folder, text, device)
+    for iteration in range(run.iteration, recipe.optimisation.iterations):
+        batch = crops.draw(recipe.seed, iteration, recipe.optimisation.batch).to(device)
+        losses = step(run, recipe, batch)
+        if run.iteration % recipe.pace.note == 0:
+            run.curve.add_losses(run.iteration, losses)
+            progress("train", run.iteration, recipe.optimisation.iterations)
+        last = run.iteration == recipe.optimisation.iterations
+        if last or run.iteration % recipe.pace.validate == 0:
+            _look(run, held_out, folder, device)
+        if last or run.iteration % recipe.pace.save == 0:
+            run.save(folder, text)
+            save_curve(run.curve, folder / "curve.png")
+    torch.save(run.average.state_dict(), folder / "net.pt")
+    return folder / "net.pt"
+
+
+def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
+    """One iteration on `run`, in place; returns the losses by name, and their weighted sum as "total"."""
+    plan = recipe.optimisation
+    for group in run.optimiser.param_groups:
+        group["lr"] = plan.rate * _rate(run.iteration, plan.warm_up, plan.iterations)
+    answer = run.net(batch.pixels, batch.trimap, batch.solved, batch.light)
+    total, parts = matting_loss(
+        answer.alpha, answer.own, batch.truth, batch.unknown, batch.contrast, recipe.losses
+    )
+    if not bool(torch.isfinite(total)):
+        raise ModelError(f"the loss is no number at iteration {run.iteration}. Lower the rate in the recipe.")
+    run.optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.net.parameters(), plan.clip)
+    run.optimiser.step()
+    run.iteration += 1
+    _average(run.net, run.average, min(plan.average, (1 + run.iteration) / (10 + run.iteration)))
+    return {"total": float(total.detach()), **parts}
+
+
+def _start(recipe: Recipe, device: torch.device) -> Run:
+    torch.manual_seed(recipe.seed)
+    net = NetM(recipe.network).to(device, memory_format=torch.channels_last)
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    plan = recipe.optimisation
+    groups = [{"params": matrices, "weight_decay": plan.decay}, {"params": others, "weight_decay": 0.0}]
+    return Run(net, copy.deepcopy(net).eval(), torch.optim.AdamW(groups, plan.rate, betas=(0.9, 0.98)))
+
+
+def _data(recipe: Recipe, data: Path | None, folder: Path, progress: Progress) -> tuple[Crops, Crops]:
+    """The bank and the validation crops, made where they are not there yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from error
+    photographs = load_photographs(data) if data else []
+    plan, held_out = recipe.data, folder / "validation" / "named.npz"
+    make_bank(
+        folder / "bank", plan.seed, plan.shards, plan.size, photographs, lambda done, all_: progress("bank", done, all_)
+    )
+    make_validation(held_out, plan.size, plan.validation, photographs)
+    return Crops(islice(load_bank(folder / "bank"), plan.shards)), Crops([Shard.load(held_out)])
+
+
+def _look(run: Run, crops: Crops, folder: Path, device: torch.device) -> None:
+    """Validate the averaged network, note the scores and draw its mattes."""
+    average = run.average
+    assert isinstance(average, NetM)
+    scores = validate(average, crops, device)
+    run.curve.add_scores(run.iteration, {name: score.absolute[0] for name, score in scores.items() if name == "all"})
+    table = [f"{'kind':28s} {'net':>8s} {'closed':>8s} {'prior':>8s}   mean absolute, then squared e-3"]
+    for name, score in scores.items():
+        errors = [*score.absolute, *(1000 * value for value in score.squared)]
+        table.append(f"{name:28s} " + " ".join(f"{error:8.4f}" for error in errors))
+    (folder / f"scores_{run.iteration:06d}.txt").write_text("\n".join(table) + "\n", encoding="utf-8")
+    save_mattes(average, crops, folder / f"mattes_{run.iteration:06d}.png", device)
+
+
+def _rate(iteration: int, warm_up: int, iterations: int) -> float:
+    """The share of the full learning rate at `iteration`: a ramp, then a cosine down to a fiftieth."""
+    ramp = min(1.0, (iteration + 1) / max(warm_up, 1))
+    return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / iterations)))
+
+
+@torch.no_grad()
+def _average(net: nn.Module, average: nn.Module, keep: float) -> None:
+    """Draw the averaged weights towards the network's; counters are copied."""
+    for ours, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+        if ours.is_floating_point():
+            ours.lerp_(theirs, 1 - keep)
+        else:
+            ours.copy_(theirs)

@@ -1,0 +1,95 @@
+"""Recipes: everything that decides a training run, in one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from matte_core.errors import UsageError
+from matte_core.models.net_m.net import Settings
+from matte_core.train.losses import LossWeights
+
+RECIPES = Path(__file__).parent / "recipes"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene."""
+
+    seed: int = 1
+    shards: int = 130
+    size: int = 192
+    validation: int = 8
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with a warm-up and a cosine down to a fiftieth; `average` is the decay of the averaged weights."""
+
+    iterations: int = 2000
+    batch: int = 8
+    rate: float = 2e-3
+    decay: float = 0.01
+    warm_up: int = 50
+    clip: float = 1.0
+    average: float = 0.998
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many iterations between notes of the loss, validations (and pictures), and checkpoints."""
+
+    note: int = 20
+    validate: int = 250
+    save: int = 50
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run: which seed, network, data, losses and schedule."""
+
+    name: str
+    seed: int = 0
+    network: Settings = field(default_factory=Settings)
+    data: Data = field(default_factory=Data)
+    losses: LossWeights = field(default_factory=LossWeights)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    pace: Pace = field(default_factory=Pace)
+
+
+def parse_recipe(text: str) -> Recipe:
+    """The recipe written in TOML. Raises UsageError for what is no TOML, no such setting, or of the wrong type."""
+    try:
+        return _build(Recipe, tomllib.loads(text), "")
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the recipe is not TOML ({error}). Correct it there.") from error
+
+
+def _build(kind: type[T], entries: dict[str, Any], where: str) -> T:
+    assert is_dataclass(kind)
+    types = get_type_hints(kind)
+    unknown = sorted(set(entries) - {entry.name for entry in fields(kind)})
+    if unknown:
+        raise UsageError(f"the recipe's {where}{unknown[0]} is no setting. Choose from: {', '.join(types)}.")
+    built = {name: _value(types[name], value, f"{where}{name}") for name, value in entries.items()}
+    try:
+        return kind(**built)
+    except TypeError as error:
+        raise UsageError(f"the recipe is incomplete ({error}). Add what is missing.") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise UsageError(f"the recipe's {where} must be a table. Write [{where}].")
+        return _build(kind, value, f"{where}.")
+    if isinstance(value, list):
+        return tuple(value)
+    if kind is float and isinstance(value, int):
+        return float(value)
+    if isinstance(kind, type) and not isinstance(value, kind):
+        raise UsageError(f"the recipe's {where} must be a {kind.__name__}, not {value!r}. Correct it.")
+    return value

@@ -1,0 +1,140 @@
+"""Node classes from operations, in ComfyUI's first form, which every version since 2023 loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from matte_core.errors import MatteError
+from matte_core.graph import OVERWRITE, node_type
+from matte_core.io.writer import check_output, pending, sweep
+from matte_core.op import REQUIRED, Op, Port
+from matte_core.shot import Shot
+
+from . import host
+from .pulling import pull
+from .sockets import fit
+
+SHOT = "MATTE_SHOT"
+SOCKETS = {"plate": f"IMAGE,{SHOT}", "matte": f"MASK,{SHOT}", "shot": SHOT}
+WIDGETS = {"integer": "INT", "number": "FLOAT", "text": "STRING", "flag": "BOOLEAN"}
+NEVER_THE_SAME = float("nan")  # ComfyUI runs a node again whose fingerprint is not equal to itself
+
+
+class OpNode:
+    """One operation as a node; the classes below it differ in OP and in what ComfyUI reads from the class."""
+
+    OP: ClassVar[Op]
+    FUNCTION = "run"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
+        """Sockets and widgets, in the operation's order; sockets that may stay empty are optional."""
+        return inputs_of([*cls.OP.ports, OVERWRITE] if cls.OP.writes else cls.OP.ports)
+
+    def run(self, **values: Any) -> Any:
+        """Outputs of the operation; a description takes milliseconds, a write pulls everything."""
+        overwrite = bool(values.pop(OVERWRITE.name, False)) if self.OP.writes else False
+        made = self.OP.call(fit(self.OP.title, self.OP.ports, confined(self.OP, values)))
+        return write(made, overwrite) if self.OP.writes else made
+
+
+def inputs_of(ports: Sequence[Port]) -> dict[str, dict[str, Any]]:
+    """ComfyUI's description of the inputs: widgets and needed sockets are required, other sockets optional."""
+    groups: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
+    for port in ports:
+        groups["optional" if port.is_socket and port.optional else "required"][port.name] = input_of(port)
+    return groups
+
+
+def input_of(port: Port) -> tuple[Any, dict[str, Any]]:
+    """ComfyUI's description of an input: its type (or its choices), its default and range, its tooltip."""
+    if port.is_socket:
+        return SOCKETS[port.type], {"tooltip": port.tip}
+    options: dict[str, Any] = {"tooltip": port.tip}
+    if port.default is not REQUIRED:
+        options["default"] = port.default
+    if port.type == "choice" and port.choices is not None:
+        return choices_of(port), options
+    if port.type in ("integer", "number"):
+        options |= {
+            key: value
+            for key, value in (("min", port.low), ("max", port.high), ("step", port.step))
+            if value is not None
+        }
+    if port.type == "text":
+        options |= {"default": options.get("default", ""), "multiline": False}
+    return WIDGETS[port.type], options
+
+
+def choices_of(port: Port) -> list[str]:
+    """The port's choices; where they cannot be had, its default alone, because one error blanks the whole page."""
+    try:
+        return list(port.choices() if port.choices is not None else ())
+    except MatteError:
+        return [str(port.default)]
+
+
+def confined(op: Op, values: dict[str, Any]) -> dict[str, Any]:
+    """`values` with paths made absolute inside the folders a workflow may touch. Raises UsageError or SourceError."""
+    roots, safe = host.roots(), dict(values)
+    for port in op.ports:
+        text = str(values.get(port.name) or "").strip()
+        if port.path and text:
+            safe[port.name] = roots.reading(text) if port.path == "read" else roots.writing(text)
+    return safe
+
+
+def write(receipts: Sequence[Shot], overwrite: bool) -> dict[str, Any]:
+    """Pulls the unfinished frames of all receipts in one run and says on the node what was written.
+
+    Raises OutputError where files would be replaced that other settings made, FrameError for the first frame
+    that failed, after all others were written.
+    """
+    for receipt in receipts:
+        check_output(receipt, overwrite)
+        sweep(receipt)
+    left = [(receipt, numbers) for receipt in receipts if (numbers := pending(receipt))]
+    written = sum(1 for _ in pull(left, keep_going=True)) if left else 0
+    before = sum(len(receipt.frames) for receipt in receipts) - sum(len(numbers) for _, numbers in left)
+    notes = dict.fromkeys(note for receipt in receipts for shot in receipt.lineage() for note in shot.notes)
+    lines = [f"{written} frames written, {before} were finished before.", *notes]
+    return {"ui": {"text": lines}, "result": ()}
+
+
+def changed(cls: type[Any], /, **values: Any) -> Any:
+    """What ComfyUI compares to know whether a node must run again: the state of the files it reads."""
+    if cls.OP.writes:
+        return NEVER_THE_SAME  # finished frames are skipped, and deleted ones must come back
+    read = [values.get(port.name) for port in cls.OP.ports if port.path == "read"]
+    return "|".join(host.fingerprint(str(text)) for text in read if text)
+
+
+def node_class(op: Op, name: str, deprecated: bool = False) -> type[OpNode]:
+    """The node class of an operation under the name `name`."""
+    outputs = [output for output in op.outputs if output.type != "receipt"]
+    members: dict[str, Any] = {
+        "OP": op,
+        "CATEGORY": op.category,
+        "DESCRIPTION": op.help,
+        "SEARCH_ALIASES": list(op.aliases),
+        "RETURN_TYPES": tuple(SHOT for _ in outputs),
+        "RETURN_NAMES": tuple(output.name for output in outputs),
+        "OUTPUT_TOOLTIPS": tuple(output.tip for output in outputs),
+        "OUTPUT_NODE": op.writes,
+        "DEPRECATED": deprecated,
+    }
+    if op.writes or any(port.path == "read" for port in op.ports):
+        members["IS_CHANGED"] = classmethod(changed)
+    return type(name, (OpNode,), members)
+
+
+def node_classes(ops: dict[str, Op]) -> tuple[dict[str, type[OpNode]], dict[str, str]]:
+    """Node classes and display names of the operations, by node name; former names lead to deprecated classes."""
+    classes, titles = {}, {}
+    for op in ops.values():
+        for name in (op.name, *op.formerly):
+            key = node_type(name)
+            classes[key] = node_class(op, key, deprecated=name != op.name)
+            titles[key] = op.title if name == op.name else f"{op.title} (old name)"
+    return classes, titles

@@ -1,0 +1,19 @@
+"""The tables of nodes that ComfyUI reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matte_core.ops  # noqa: F401  (fills OPS)
+from matte_core.op import OPS
+
+from . import host
+from .comfy import node_classes
+from .pictures import PICTURE_NODES
+
+_classes, _titles = node_classes(OPS)
+
+NODE_CLASS_MAPPINGS: dict[str, type[Any]] = {**_classes, **{name: made for name, (made, _) in PICTURE_NODES.items()}}
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {**_titles, **{name: title for name, (_, title) in PICTURE_NODES.items()}}
+
+host.register_models()
