@@ -50,17 +50,17 @@ def deliverable(kind: str, matte: Shot, total: Shot, foreground: Shot | None) ->
     layers = tuple(f"{'matte' if name == 'A' else name}.A" for name in matte.channels)
     single = len(matte.channels) == 1
     if kind == "matte":
-        return Deliverable(kind, (matte,), (("A",) if single else layers,), {"matte/alpha": "coverage"})
+        return Deliverable(kind, (matte,), (("A",) if single else layers,), {})
     if foreground is None:
         raise UsageError(f"the deliverable '{kind}' holds colour, and no foreground was given. Connect a foreground.")
     if kind == "straight":
-        return Deliverable(kind, (foreground, total), (("R", "G", "B"), ("A",)), {"matte/rgb": "straight"})
+        return Deliverable(kind, (foreground, total), (("R", "G", "B"), ("A",)), {"matte/alpha": "straight"})
     product = premultiply(foreground, total)
     if kind == "premultiplied":
-        return Deliverable(kind, (product, total), (("R", "G", "B"), ("A",)), {"matte/rgb": "premultiplied"})
+        return Deliverable(kind, (product, total), (("R", "G", "B"), ("A",)), {"matte/alpha": "premultiplied"})
     return Deliverable(
         kind,
         (product, total, foreground, matte),
         (("R", "G", "B"), ("A",), ("straight.R", "straight.G", "straight.B"), layers),
-        {"matte/rgb": "premultiplied", "matte/straight.rgb": "straight"},
+        {"matte/alpha": "premultiplied", "matte/straight": "straight"},
     )

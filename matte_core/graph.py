@@ -70,8 +70,9 @@ def run_workflow(path: Path | str, settings: Mapping[str, Any] | None = None, ro
     """Receipts of every write in the workflow file, to be pulled in one run; nothing is computed yet.
 
     `settings` are {"NODE.INPUT": value}, NODE an id or a title: what the person set, trusted. Paths that stand in
-    the file are confined to `roots`; without roots none are open. Raises UsageError naming the node for what cannot
-    run: an unknown type, a missing or wrong input, a circle, a path outside; SourceError for files that are missing.
+    the file are confined to `roots`; without roots none are open. What no write needs (previews, pictures for other
+    nodes) is left out, and said in the notes where only ComfyUI could run it. Raises UsageError naming the node for
+    what cannot run: an unknown type, a missing or wrong input, a circle, a path outside; SourceError for missing files.
     """
     types = node_types()
 
@@ -85,8 +86,8 @@ def run_workflow(path: Path | str, settings: Mapping[str, Any] | None = None, ro
     ]
     if not receipts:
         raise UsageError(f"{Path(path).name} writes nothing. Add a Write node, or unmute it.")
-    notes = dict.fromkeys(note for receipt, _ in receipts for shot in receipt.lineage() for note in shot.notes)
-    return Built(tuple(r for r, _ in receipts), tuple(title for _, title in receipts), tuple(notes))
+    notes = [*graph.left_out(), *(note for receipt, _ in receipts for shot in receipt.lineage() for note in shot.notes)]
+    return Built(tuple(r for r, _ in receipts), tuple(title for _, title in receipts), tuple(dict.fromkeys(notes)))
 
 
 class _Graph:
@@ -101,14 +102,17 @@ class _Graph:
     ) -> None:
         self._nodes, self._types, self._roots, self._settings = nodes, types, roots, settings
         self._made: dict[str, tuple[Shot, ...]] = {}
-        for node in nodes.values():
-            if node.type not in types and node.type not in SHOWN | PICTURES:
-                raise UsageError(
-                    f"node {node.id} is a {node.type}{_titled(node)}, which Matte cannot run. {_cure(node)}"
-                )
 
     def sinks(self) -> list[Node]:
         return [node for node in self._nodes.values() if node.type in self._types and self._types[node.type].writes]
+
+    def left_out(self) -> list[str]:
+        """A sentence for every node that no write needs and that only ComfyUI could run."""
+        return [
+            f"Node {node.id}, a {node.type}{_titled(node)}, is left out: it needs ComfyUI, and no write needs it."
+            for node in self._nodes.values()
+            if node.id not in self._made and node.type not in self._types and node.type not in SHOWN | PICTURES
+        ]
 
     def build(self, sink: Node) -> tuple[Shot, ...]:
         """Outputs of a node, everything it reads made before it. Raises UsageError for a circle."""
@@ -139,8 +143,10 @@ class _Graph:
                 yield self._nodes[link.node]
 
     def _call(self, node: Node) -> tuple[Shot, ...]:
-        if node.type in PICTURES | SHOWN:
+        if node.type in PICTURES:
             raise UsageError(f"{node} makes pictures that exist only inside ComfyUI. Connect the shot itself.")
+        if node.type not in self._types:
+            raise UsageError(f"node {node.id} is a {node.type}{_titled(node)}, which Matte cannot run. {_cure(node)}")
         op, set_here = self._types[node.type], self._settings.get(node.id, {})
         try:
             given = {n: value for n, value in node.values.items() if not (op.writes and n == OVERWRITE.name)}

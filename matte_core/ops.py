@@ -8,8 +8,9 @@ from matte_core import compose, foreground, trimap
 from matte_core.deliver import KINDS, deliverable, needs_foreground, parse_kinds
 from matte_core.engine.engine import PRECISIONS, pick_device
 from matte_core.errors import UsageError
+from matte_core.io.outputs import CODECS
 from matte_core.io.sequence import with_part
-from matte_core.io.writer import CODECS, DEPTHS, write_frames
+from matte_core.io.writer import write_frames
 from matte_core.matting import matte_of
 from matte_core.models.catalogue import names
 from matte_core.op import Output, choice, integer, matte, number, op, plate, text
@@ -132,7 +133,7 @@ def write_sequence(
     foreground: Annotated[Shot | None, plate("Straight foreground. Without it, it is estimated from the plate.")] = None,
     deliver: Annotated[str, text(f"One or more of: {', '.join(KINDS)}.")] = "matte",
     compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
-    depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
+    depth: Annotated[str, choice("Bits per channel.", lambda: ("half", "float"))] = "half",
 ) -> tuple[Shot, ...]:
     """Writes deliverables for compositors; resumable, each frame whole or not there."""
     kinds = parse_kinds(deliver)

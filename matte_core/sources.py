@@ -7,7 +7,7 @@ from typing import cast
 
 from matte_core.colour import REC709_TAGS, View, linear_light, load_config, make_view, resolve_space, tags_for
 from matte_core.frame import FrameRange
-from matte_core.io.reader import hold, read_sequence, with_colour
+from matte_core.io.reader import Nan, hold, read_sequence, with_colour
 from matte_core.io.sequence import Missing
 from matte_core.shot import Job, Kind, Result, Shot, Verb, make, register
 
@@ -28,7 +28,7 @@ def plate_source(
     `frames` restricts the shot; `needed` restricts only which gaps matter. Raises SourceError, UsageError or
     ColourError.
     """
-    shot = _read(path, frames, needed, missing, layer=layer, part=part)
+    shot = _read(path, frames, needed, missing, layer=layer, part=part, nan=nan)
     config = load_config(ocio)
     resolved = resolve_space(config, shot.header, path, space)
     view = make_view(config, resolved.space)
@@ -54,12 +54,13 @@ def _read(
     layer: str = "",
     part: str = "",
     channel: str = "",
+    nan: str = "repair",
 ) -> Shot:
     """The shot of `frames`; with `needed` the whole shot, in which only gaps in `needed` matter."""
-    policy = cast(Missing, missing)
+    policy, holes = cast(Missing, missing), cast(Nan, nan)
     if not needed:
-        return read_sequence(path, frames or None, layer, part, policy, kind, channel)
-    whole = read_sequence(path, None, layer, part, "skip" if policy == "error" else policy, kind, channel)
+        return read_sequence(path, frames or None, layer, part, policy, kind, channel, holes)
+    whole = read_sequence(path, None, layer, part, "skip" if policy == "error" else policy, kind, channel, holes)
     absent = [number for number in FrameRange.parse(needed) if number not in whole.frames]
     if absent and len(whole.frames) > 1 and policy != "skip":
         read_sequence(path, needed, layer, part, policy, kind, channel)  # raises, naming what is missing

@@ -71,7 +71,7 @@ def choices_of(port: Port) -> list[str]:
     """The port's choices; where they cannot be had, its default alone, because one error blanks the whole page."""
     try:
         return list(port.choices() if port.choices is not None else ())
-    except MatteError:
+    except (MatteError, ImportError):
         return [str(port.default)]
 
 
@@ -79,8 +79,8 @@ def confined(op: Op, values: dict[str, Any]) -> dict[str, Any]:
     """`values` with paths made absolute inside the folders a workflow may touch. Raises UsageError or SourceError."""
     roots, safe = host.roots(), dict(values)
     for port in op.ports:
-        text = str(values.get(port.name) or "").strip()
-        if port.path and text:
+        text = str(values.get(port.name) or "").strip() if port.path else ""
+        if text:
             safe[port.name] = roots.reading(text) if port.path == "read" else roots.writing(text)
     return safe
 

@@ -19,6 +19,7 @@ from .sockets import (
     VIEWS,
     Look,
     View,
+    as_colour,
     chosen,
     fit,
     layer_of,
@@ -106,8 +107,7 @@ class ImageFromShot(PictureNode):
         window = shot.header.display
         batch = torch.zeros(len(numbers), window.height, window.width, 3)
         for place, frame in enumerate(pull([(shot, numbers)])):
-            picture = look(over_display(frame))
-            batch[place] = torch.tensor(picture[:3] if picture.shape[0] >= 3 else picture[:1]).permute(1, 2, 0)
+            batch[place] = torch.tensor(as_colour(look(over_display(frame)))).permute(1, 2, 0)
         return (host.to_comfy(batch),)
 
 

@@ -19,7 +19,7 @@ from matte_core.windows import over_window_of
 
 from . import host
 from .pulling import FrameCache
-from .sockets import Look, chosen, over_display
+from .sockets import Look, as_colour, chosen, over_display
 
 LOOKS = ("all", "plate", "alpha", "checker")
 LONGEST_SIDE = 1024
@@ -83,7 +83,7 @@ def _picture(name: str, plate: Shot | None, colour: Frame | None, alpha: Frame |
     total = None if alpha is None else np.clip(alpha.pixels.sum(axis=0, keepdims=True), 0, 1)
     if name == "alpha" or plate is None or colour is None:
         return np.repeat(np.zeros((1, 1, 1), np.float32) if total is None else total, 3, axis=0)
-    light = Look(plate).light(colour.pixels)
+    light = as_colour(Look(plate).light(colour.pixels))
     if name == "checker" and total is not None:
         light = light * total + checker(*total.shape[-2:]) * (1 - total)
     return to_display(light)

@@ -107,7 +107,7 @@ class Look:
     def __init__(self, shot: Shot, view: View = "display") -> None:
         header = shot.header
         self._display = view == "display"
-        self._colour = view != "unchanged" and shot.kind == "plate"
+        self._colour = view != "unchanged" and shot.kind == "plate" and len(shot.channels) == 3
         self._view = make_view(load_config(header.colour_config), header.colour_space) if self._colour else None
 
     def light(self, pixels: Pixels) -> Pixels:
@@ -117,6 +117,11 @@ class Look:
     def __call__(self, pixels: Pixels) -> Pixels:
         light = self.light(pixels)
         return to_display(light) if self._display and self._colour else light
+
+
+def as_colour(pixels: Pixels) -> Pixels:
+    """Three channels of (C, H, W): the first three, or the first alone as grey."""
+    return pixels[:3] if pixels.shape[0] >= 3 else np.repeat(pixels[:1], 3, axis=0)
 
 
 def over_display(frame: Frame) -> Pixels:

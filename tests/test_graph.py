@@ -302,6 +302,17 @@ def test_an_unknown_node_is_named_with_id_type_and_title(play: Play) -> None:
         play(content)
 
 
+def test_what_no_write_needs_is_left_out_and_said(play: Play, tmp_path: Path, roots: Roots) -> None:
+    content = the_usual()
+    content["nodes"].append(node(9, "SaveImage", [("images", "IMAGE", 20)], ["ComfyUI"], title="Proof"))
+    content["links"].append([20, 3, 0, 9, 0, "MATTE_SHOT"])
+    assert play(content).settings() == play(the_usual()).settings()
+    (tmp_path / "job.json").write_text(json.dumps(content))
+    assert run_workflow(tmp_path / "job.json", None, roots).notes == (
+        "Node 9, a SaveImage titled 'Proof', is left out: it needs ComfyUI, and no write needs it.",
+    )
+
+
 def test_a_subgraph_says_how_to_unpack_it(play: Play) -> None:
     content = the_usual()
     content["nodes"][1]["type"] = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"

@@ -136,7 +136,7 @@ def _colour() -> tuple[str, bool, str]:
         config = load_config("")
     except MatteError as error:
         return ("colour configuration", False, str(error))
-    return ("colour configuration", True, config.title)
+    return ("colour configuration", True, config.identity)
 
 
 def _weights() -> list[tuple[str, bool, str]]:

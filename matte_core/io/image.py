@@ -132,8 +132,9 @@ def read_pixels(
         if spec.depth > 1:
             raise SourceError(f"{where} is a volume of {spec.depth} slices. Matte reads flat pictures.")
         positions = [list(spec.channelnames).index(name) for name in channels]
+        runs = _runs(spec, positions, where)
         pixels = np.empty((len(channels), spec.height, spec.width), np.float32)
-        for begin, end, kind in _runs(spec, positions, where):
+        for begin, end, kind in runs:
             decoded = source.read_image(index, 0, begin, end, kind)
             reason = error_text(source)
             if decoded is None or reason or decoded.shape != (spec.height, spec.width, end - begin):

@@ -21,6 +21,9 @@ from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, re
 Nan = Literal["repair", "error"]
 
 
+Nan = Literal["error", "repair"]
+
+
 def read_sequence(
     path: str,
     frames: str | None = None,
@@ -59,6 +62,7 @@ def read_sequence(
         "channels": list(channels),
         "window": [window.x, window.y, window.width, window.height],
         "kind": kind,
+        "nan": nan,
         "colour_space": "",
         "linear": first.linear or kind != "plate",
         "nan": nan,
@@ -213,6 +217,11 @@ def _read(job: Job) -> Result:
         path = _file(parameters, number)
         pixels, header = read_pixels(path, parameters["channels"], parameters["part"], number)
         pixels, repaired = scrub(pixels)
+        if repaired and parameters["nan"] == "error":
+            raise SourceError(
+                f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "
+                "Render it again or use --nan repair."
+            )
         if repaired and parameters["nan"] == "error":
             raise SourceError(
                 f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "

@@ -24,7 +24,8 @@ Missing = Literal["error", "hold", "skip"]
 PICTURES = (".exr", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx", ".hdr")
 
 _PLACE = re.compile(r"#+|@+|%(?:0\d+)?d|\$F\d*")
-_RANGE = re.compile(r"(?:^|(?<=[._]))-?\d+(?:[-,:x]-?\d+)+$")
+_SPAN = r"-?\d+--?\d+(?:[x:]\d+)?"
+_RANGE = re.compile(rf"(?:^|(?<=[._])){_SPAN}(?:,(?:{_SPAN}|-?\d+))*$")
 _NUMBERED = re.compile(r"(.*\D|)(\d+)(\.\w+)", re.DOTALL)
 _VERSION = re.compile(r"(?:^|[._-])[vV]$")
 _MOST_FRAMES = 1_000_000

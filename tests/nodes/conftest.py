@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,25 +16,31 @@ import torch
 
 from matte_core.errors import SourceError
 from matte_core.frame import Frame, FrameRange, Header, Window
-from matte_core.io.reader import read_sequence
 from matte_core.io.writer import write_frames
 from matte_core.memory import hold
 from matte_core.op import OPS, Op, Output, choice, flag, integer, matte, number, op, plate, text
 from matte_core.pull import frames
 from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.sources import plate_source
 
 ROOT = Path(__file__).resolve().parents[2]
 PACK = "matte_pack"
 HEIGHT, WIDTH = 6, 8
 
 
-def load(name: str) -> Any:
+def load_module(name: str) -> Any:
     """A module of the pack, under the name of a package as ComfyUI gives it one."""
     if PACK not in sys.modules:
         package = types.ModuleType(PACK)
         package.__path__ = [str(ROOT)]
         sys.modules[PACK] = package
     return importlib.import_module(f"{PACK}.nodes.{name}")
+
+
+@pytest.fixture
+def load() -> Callable[[str], Any]:
+    """Gives a module of the pack by name."""
+    return load_module
 
 
 class Interrupted(Exception):
@@ -46,6 +52,7 @@ class FakeComfy:
     """What the pack asks of ComfyUI, and what it was told."""
 
     folder: Path
+    Interrupted: type[Exception] = Interrupted
     interrupted: bool = False
     bars: list[list[int]] = field(default_factory=list)
     freed: list[int] = field(default_factory=list)
@@ -136,7 +143,7 @@ def ops(comfy: FakeComfy, worked: Worked) -> Iterator[dict[str, Op]]:
     @op("Read", "Matte/Files", [Output("plate", "plate", "The plate.")], aliases=["open"], formerly=["t_load"])
     def t_read(path: Annotated[str, text("The files.", "read")], frames: Annotated[str, text("Frames.")] = "") -> Shot:
         """Reads a plate."""
-        return read_sequence(path, frames, kind="plate")
+        return plate_source(path, frames)
 
     @op("Key", "Matte/Alpha", [Output("matte", "matte", "The matte.")])
     def t_key(
@@ -165,7 +172,7 @@ def ops(comfy: FakeComfy, worked: Worked) -> Iterator[dict[str, Op]]:
 @pytest.fixture
 def node(ops: dict[str, Op]) -> Any:
     """Makes a node object of one of the operations."""
-    classes, _ = load("comfy").node_classes(ops)
+    classes, _ = load_module("comfy").node_classes(ops)
     return lambda name: classes[name]()
 
 
@@ -182,6 +189,12 @@ def write_plate(folder: Path, values: Sequence[float], first: int = 1001, name: 
     shot = hold(picture, len(values), numbers, kind="plate", header=header, channels=("R", "G", "B"))
     list(frames(write_frames([shot], [("R", "G", "B")], str(folder / f"{name}.####.exr"))))
     return f"{name}.####.exr"
+
+
+@pytest.fixture
+def plates() -> Callable[..., str]:
+    """Writes plates: (folder, values, first number, name) -> pattern."""
+    return write_plate
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from matte_core.models.layers.blocks import Blocks
+
 _CHUNK = 1 << 16  # windows at once: bounds the memory
 _REACH = 2  # two windows of radius 1 that share a pixel span 5 pixels
 _SIDE = 2 * _REACH + 1
@@ -39,13 +41,9 @@ class Stencil:
         padded = torch.nn.functional.pad(known, (_REACH,) * 4).flatten()
         return -(self.values * padded[self.neighbours]).sum(1)
 
-    def among_unknown(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Row starts (N + 1,), columns and values of the part that links unknown pixels, sorted by row."""
-        targets = self.place[self.neighbours]
-        linked = (targets < self.count) & (self.values != 0)
-        starts = torch.zeros(self.count + 1, dtype=torch.int64, device=targets.device)
-        starts[1:] = linked.sum(1).cumsum(0)
-        return starts, targets[linked], self.values[linked]
+    def among_unknown(self) -> Blocks:
+        """The part that links unknown pixels, one unknown per node."""
+        return Blocks(self.values[:, :, None, None], self.place[self.neighbours], self.rows, self.columns)
 
 
 def matting_stencil(colours: Tensor, unknown: Tensor, regular: float) -> Stencil:

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from matte_core.models.layers.laplacian import Stencil, matting_stencil
-from matte_core.models.layers.multigrid import Hierarchy, sparse_rows
+from matte_core.models.layers.laplacian import matting_stencil
+from matte_core.models.layers.multigrid import Hierarchy
 
 REGULAR = 1e-7  # of the colour covariance in a window, as published
 PRIOR_WEIGHT = 3e-4  # what the colours' own alpha is trusted with
 BRIGHTEST = 16.0
 _ANCHOR = 1e-6  # holds what nothing known reaches, at one half
-_ENOUGH = 256  # fewer unknown pixels are solved directly
 
 
 class MattingSystem:
@@ -35,8 +34,9 @@ class MattingSystem:
         self._shape = trimap.shape
         stencil = matting_stencil(colours, self._unknown, REGULAR)
         self._pull = stencil.towards_known(self._known)
-        matrix = sparse_rows(*stencil.among_unknown(), (stencil.count, stencil.count))
-        self._hierarchy = Hierarchy(matrix, _candidates(colours, self._unknown), stencil.rows, stencil.columns)
+        self._hierarchy: Hierarchy | None = None
+        if stencil.count:
+            self._hierarchy = Hierarchy(stencil.among_unknown(), _candidates(colours, self._unknown))
 
     @property
     def unknown(self) -> Tensor:
@@ -62,7 +62,7 @@ class MattingSystem:
         start = next((target[:, [k]] for k, prior in enumerate(priors) if prior is not None), target[:, :1])
         start = torch.where(diagonal > _ANCHOR, target, start)
         solved = start
-        if count:
+        if self._hierarchy is not None:
             right = self._pull[:, None] + diagonal * target
             solved = self._hierarchy.solve(right, diagonal, start, tolerance, most)
         solved = torch.where(torch.isfinite(solved), solved, target)
@@ -72,8 +72,8 @@ class MattingSystem:
 
 
 def _candidates(colours: Tensor, unknown: Tensor) -> Tensor:
-    """(N, 4) of 1, red, green, blue at the unknown pixels: locally, alpha is nearly a sum of these."""
-    return torch.cat([torch.ones_like(colours[:1]), colours])[:, unknown].T.contiguous()
+    """(N, 1, 4) of 1, red, green, blue at the unknown pixels: locally, alpha is nearly a sum of these."""
+    return torch.cat([torch.ones_like(colours[:1]), colours])[:, unknown].T[:, None].contiguous()
 
 
 def unknown_box(trimap: Tensor, margin: int) -> tuple[slice, slice]:
@@ -87,5 +87,3 @@ def unknown_box(trimap: Tensor, margin: int) -> tuple[slice, slice]:
         slices.append(slice(max(int(lines[0]) - margin, 0), min(int(lines[-1]) + 1 + margin, side)))
     return slices[0], slices[1]
 
-
-__all__ = ["PRIOR_WEIGHT", "MattingSystem", "Stencil", "unknown_box"]

@@ -1,0 +1,143 @@
+"""Compositing arithmetic on frames, in linear light, unclamped. A foreground is straight: not multiplied by alpha."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from matte_core.errors import UsageError
+from matte_core.frame import Frame, FrameRange, Json, Pixels
+from matte_core.shot import Job, Result, Shot, Verb, make, register
+
+
+def over(foreground: Shot, matte: Shot, background: Shot) -> Shot:
+    """The composite (3, H, W): alpha x foreground + (1 - alpha) x background, per channel.
+
+    Where alpha is 1 it is the foreground and where alpha is 0 the background, bit for bit. Raises UsageError
+    where the pictures differ in window or have no frame in common.
+    """
+    return _joined("over", [foreground, total(matte), background])
+
+
+def premultiply(plate: Shot, matte: Shot) -> Shot:
+    """Straight colour times alpha (3, H, W). Raises UsageError as `over` does."""
+    return _joined("premultiply", [plate, total(matte)])
+
+
+def unpremultiply(plate: Shot, matte: Shot) -> Shot:
+    """Premultiplied colour divided by alpha (3, H, W); pixels of alpha 0 are left alone. Raises as `over` does."""
+    return _joined("unpremultiply", [plate, total(matte)])
+
+
+def total(matte: Shot) -> Shot:
+    """All instances as one alpha (1, H, W): their sum, at most 1; the matte itself where it has one layer."""
+    return matte if len(matte.channels) == 1 else make("total", [matte], channels=["matte"])
+
+
+def refine_matte(
+    matte: Shot, black: float = 0.0, white: float = 1.0, grow: float = 0.0, blur: float = 0.0, gamma: float = 1.0
+) -> Shot:
+    """The matte after clips, then grow or shrink, then blur, then gamma; the same shot at the defaults.
+
+    black, white  alpha at or below `black` becomes 0, at or above `white` 1, between them a straight line
+    grow          pixels the edge moves out; negative moves it in; fractions are interpolated
+    blur          pixels over which an edge is smeared: a Gaussian of half that sigma
+    gamma         alpha ** (1 / gamma): above 1 lifts the half-covered edge, 0 and 1 stay
+
+    Raises UsageError where white is not above black, or gamma is not above 0.
+    """
+    if not 0 <= black < white <= 1:
+        raise UsageError(f"black clip {black:g} and white clip {white:g} leave nothing between. Use 0 <= black < white <= 1.")
+    if gamma <= 0 or blur < 0:
+        raise UsageError(f"gamma {gamma:g} and blur {blur:g} cannot be. Use a gamma above 0 and a blur of 0 or more.")
+    if (black, white, grow, blur, gamma) == (0, 1, 0, 0, 1):
+        return matte
+    settings = {"black": black, "white": white, "grow": grow, "blur": blur, "gamma": gamma}
+    return make("refine matte", [matte], settings)
+
+
+def _joined(verb: str, inputs: Sequence[Shot]) -> Shot:
+    first = inputs[0]
+    for shot in inputs[1:]:
+        if shot.header.data != first.header.data:
+            mine, other = first.header.data, shot.header.data
+            raise UsageError(
+                f"{verb} was given pictures of {mine.width}x{mine.height} at {mine.x},{mine.y} and "
+                f"{other.width}x{other.height} at {other.x},{other.y}. Give pictures over the same window."
+            )
+    both = FrameRange(n for n in first.frames if all(n in shot.frames for shot in inputs))
+    if not both:
+        raise UsageError(f"{verb} was given shots without a common frame ({first.frames} and others). Give the same range.")
+    return make(verb, inputs, frames=both)
+
+
+def _over(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    front, alpha, back = (frame.pixels for frame in frames)
+    mixed = back + alpha * (front - back)
+    return np.where(alpha == 1, front, np.where(alpha == 0, back, mixed))
+
+
+def _premultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    return frames[0].pixels * frames[1].pixels
+
+
+def _unpremultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    colour, alpha = frames[0].pixels, frames[1].pixels
+    return np.divide(colour, alpha, out=colour.copy(), where=alpha != 0)
+
+
+def _total(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    return np.minimum(frames[0].pixels.sum(axis=0, keepdims=True), 1)
+
+
+def _refine(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    low, high = parameters["black"], parameters["white"]
+    alpha = np.clip((frames[0].pixels - low) / (high - low), 0, 1)
+    layers = [_blurred(_grown(layer, parameters["grow"]), parameters["blur"]) for layer in alpha]
+    return np.stack(layers) ** (1 / parameters["gamma"])
+
+
+def _grown(layer: Pixels, pixels: float) -> Pixels:
+    """The layer grown (or shrunk) by a disc; between whole radii, the mean of the two by their nearness."""
+    if pixels == 0:
+        return layer
+    grow, whole = (cv2.dilate, math.floor(pixels)) if pixels > 0 else (cv2.erode, math.floor(-pixels))
+    rest = abs(pixels) - whole
+    small = grow(layer, _disc(whole)) if whole else layer
+    return np.asarray(small if rest == 0 else (1 - rest) * small + rest * grow(layer, _disc(whole + 1)), np.float32)
+
+
+def _disc(radius: int) -> np.typing.NDArray[np.uint8]:
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return (rows * rows + columns * columns <= radius * radius + radius).astype(np.uint8)
+
+
+def _blurred(layer: Pixels, pixels: float) -> Pixels:
+    if pixels == 0:
+        return layer
+    return np.asarray(cv2.GaussianBlur(layer, (0, 0), pixels / 2, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _register(name: str, function: Callable[[Sequence[Frame], Mapping[str, Json]], Pixels]) -> None:
+    """A verb that makes each frame from the same frame of its inputs, under the first input's header."""
+
+    def compute(job: Job) -> Result:
+        made = []
+        for number in job.numbers:
+            frames = [job.one(which, number) for which in range(len(job.shot.inputs))]
+            pixels = np.ascontiguousarray(function(frames, job.shot.parameters), np.float32)
+            made.append(replace(frames[0], pixels=pixels))
+        return Result(made)
+
+    register(Verb(name, compute))
+
+
+_register("over", _over)
+_register("premultiply", _premultiply)
+_register("unpremultiply", _unpremultiply)
+_register("total", _total)
+_register("refine matte", _refine)
