@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
@@ -51,7 +52,9 @@ def refine_matte(
     Raises UsageError where white is not above black, or gamma is not above 0.
     """
     if not 0 <= black < white <= 1:
-        raise UsageError(f"black clip {black:g} and white clip {white:g} leave nothing between. Use 0 <= black < white <= 1.")
+        raise UsageError(
+            f"black clip {black:g} and white clip {white:g} leave nothing between. Use 0 <= black < white <= 1."
+        )
     if gamma <= 0 or blur < 0:
         raise UsageError(f"gamma {gamma:g} and blur {blur:g} cannot be. Use a gamma above 0 and a blur of 0 or more.")
     if (black, white, grow, blur, gamma) == (0, 1, 0, 0, 1):
@@ -71,14 +74,16 @@ def _joined(verb: str, inputs: Sequence[Shot]) -> Shot:
             )
     both = FrameRange(n for n in first.frames if all(n in shot.frames for shot in inputs))
     if not both:
-        raise UsageError(f"{verb} was given shots without a common frame ({first.frames} and others). Give the same range.")
+        raise UsageError(
+            f"{verb} was given shots without a common frame ({first.frames} and others). Give the same range."
+        )
     return make(verb, inputs, frames=both)
 
 
 def _over(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
     front, alpha, back = (frame.pixels for frame in frames)
     mixed = back + alpha * (front - back)
-    return np.where(alpha == 1, front, np.where(alpha == 0, back, mixed))
+    return np.asarray(np.where(alpha == 1, front, np.where(alpha == 0, back, mixed)), np.float32)
 
 
 def _premultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
@@ -91,14 +96,14 @@ def _unpremultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> P
 
 
 def _total(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
-    return np.minimum(frames[0].pixels.sum(axis=0, keepdims=True), 1)
+    return np.asarray(np.minimum(frames[0].pixels.sum(axis=0, keepdims=True), 1), np.float32)
 
 
 def _refine(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
     low, high = parameters["black"], parameters["white"]
     alpha = np.clip((frames[0].pixels - low) / (high - low), 0, 1)
     layers = [_blurred(_grown(layer, parameters["grow"]), parameters["blur"]) for layer in alpha]
-    return np.stack(layers) ** (1 / parameters["gamma"])
+    return np.asarray(np.stack(layers) ** (1 / parameters["gamma"]), np.float32)
 
 
 def _grown(layer: Pixels, pixels: float) -> Pixels:
@@ -111,9 +116,9 @@ def _grown(layer: Pixels, pixels: float) -> Pixels:
     return np.asarray(small if rest == 0 else (1 - rest) * small + rest * grow(layer, _disc(whole + 1)), np.float32)
 
 
-def _disc(radius: int) -> np.typing.NDArray[np.uint8]:
+def _disc(radius: int) -> NDArray[np.uint8]:
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    return (rows * rows + columns * columns <= radius * radius + radius).astype(np.uint8)
+    return np.asarray(rows * rows + columns * columns <= radius * radius + radius, np.uint8)
 
 
 def _blurred(layer: Pixels, pixels: float) -> Pixels:

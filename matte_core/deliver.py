@@ -46,7 +46,7 @@ def needs_foreground(kinds: Sequence[str]) -> bool:
 
 
 def deliverable(kind: str, matte: Shot, total: Shot, foreground: Shot | None) -> Deliverable:
-    """What a file of `kind` holds. `matte` has K layers, `total` is their sum as one layer, the foreground is straight."""
+    """What a file of `kind` holds: `matte` has K layers, `total` is their sum, the foreground is straight."""
     layers = tuple(f"{'matte' if name == 'A' else name}.A" for name in matte.channels)
     single = len(matte.channels) == 1
     if kind == "matte":

@@ -28,7 +28,9 @@ def estimate_foreground(plate: Shot, matte: Shot) -> Shot:
     """
     both = FrameRange(n for n in plate.frames if n in matte.frames)
     if not both:
-        raise UsageError(f"the plate has frames {plate.frames} and the matte {matte.frames}: none in common. Give the same.")
+        raise UsageError(
+            f"the plate has frames {plate.frames} and the matte {matte.frames}: none in common. Give the same."
+        )
     return make("estimate foreground", [plate, total(matte)], frames=both)
 
 
@@ -92,7 +94,9 @@ def _estimate(job: Job) -> Result:
     made = []
     for number in job.numbers:
         plate, alpha = job.one(0, number), job.one(1, number)
-        front, _ = foreground_and_background(torch.from_numpy(plate.pixels.copy()), torch.from_numpy(alpha.pixels.copy()))
+        front, _ = foreground_and_background(
+            torch.from_numpy(plate.pixels.copy()), torch.from_numpy(alpha.pixels.copy())
+        )
         made.append(replace(plate, pixels=np.ascontiguousarray(front.numpy())))
     return Result(made)
 

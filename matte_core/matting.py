@@ -82,7 +82,7 @@ def matte_of(plate: Shot, guide: Shot, name: str, precision: str, device: torch.
 
 
 def _readable(shot: Shot) -> list[Frame]:
-    found = []
+    found: list[Frame] = []
     for number in reference_frames(shot.frames):
         try:
             found.extend(frames(shot, [number]))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from matte_core.errors import UsageError
 from matte_core.shot import Shot
 
 PortType = Literal["plate", "matte", "shot", "integer", "number", "text", "flag", "choice"]
 Socket = ("plate", "matte", "shot")
+F = TypeVar("F", bound=Callable[..., Any])
 REQUIRED: Any = inspect.Parameter.empty
 
 
@@ -61,7 +62,9 @@ class Port:
         low = -float("inf") if self.low is None else self.low
         high = float("inf") if self.high is None else self.high
         if not low <= number <= high:
-            raise UsageError(f"'{self.name}' is {number}; it must lie between {low:g} and {high:g}. Give such a number.")
+            raise UsageError(
+                f"'{self.name}' is {number}; it must lie between {low:g} and {high:g}. Give such a number."
+            )
         return number
 
 
@@ -124,10 +127,10 @@ def op(
     *,
     aliases: Sequence[str] = (),
     formerly: Sequence[str] = (),
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[F], F]:
     """Registers a typed function as an operation; the function itself is returned unchanged."""
 
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    def register(function: F) -> F:
         hints = get_type_hints(function, include_extras=True)
         ports = []
         for name, parameter in inspect.signature(function).parameters.items():

@@ -58,7 +58,9 @@ def read_matte(
 def trimap_from_mask(
     mask: Annotated[Shot, matte("A rough mask.")],
     shrink: Annotated[int, integer("Pixels inside the edge that stay unknown.", 0, 500)] = SHRINK,
-    grow: Annotated[int, integer("Pixels outside the edge that stay unknown: as far as the hair reaches.", 0, 500)] = GROW,
+    grow: Annotated[
+        int, integer("Pixels outside the edge that stay unknown: as far as the hair reaches.", 0, 500)
+    ] = GROW,
     softness: Annotated[float, number("How far the band follows the mask's own softness.", 0, 4)] = SOFTNESS,
 ) -> Shot:
     """A trimap around the edge of a mask: surely inside, surely outside, and a band to be solved."""
@@ -110,9 +112,7 @@ def over(
 
 
 @op("Premultiply", "Matte/Colour", [PLATE])
-def premultiply(
-    plate: Annotated[Shot, plate("Straight colour.")], matte: Annotated[Shot, matte("Its matte.")]
-) -> Shot:
+def premultiply(plate: Annotated[Shot, plate("Straight colour.")], matte: Annotated[Shot, matte("Its matte.")]) -> Shot:
     """Colour times alpha."""
     return compose.premultiply(scene_linear(plate), over_window_of(plate, matte, "matte"))
 
@@ -130,7 +130,9 @@ def write_sequence(
     matte: Annotated[Shot, matte("The matte.")],
     out: Annotated[str, text("Where to write: out/shot.####.exr", "write")],
     plate: Annotated[Shot | None, plate("The plate, for deliverables with colour and for its header.")] = None,
-    foreground: Annotated[Shot | None, plate("Straight foreground. Without it, it is estimated from the plate.")] = None,
+    foreground: Annotated[
+        Shot | None, plate("Straight foreground. Without it, it is estimated from the plate.")
+    ] = None,
     deliver: Annotated[str, text(f"One or more of: {', '.join(KINDS)}.")] = "matte",
     compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
     depth: Annotated[str, choice("Bits per channel.", lambda: ("half", "float"))] = "half",

@@ -104,11 +104,11 @@ class Plan:
             shots.update({id(ancestor): ancestor for ancestor in shot.lineage()})
         for shot in reversed(_inputs_first(shots)):
             before: Unit | None = None
-            for numbers, carries_on in _groups(shot, needed.get(id(shot), set())):
-                unit = Unit(shot, numbers, carries_on)
+            for group, carries_on in _groups(shot, needed.get(id(shot), set())):
+                unit = Unit(shot, group, carries_on)
                 unit.previous = before if carries_on else None
                 before = unit
-                for number in numbers:
+                for number in group:
                     self.unit_of[id(shot), number] = unit
                 for source, frames in zip(shot.inputs, unit.needs, strict=True):
                     needed.setdefault(id(source), set()).update(frames)

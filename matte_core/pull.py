@@ -196,7 +196,8 @@ class Run:
         cause = self._cause(unit) if lost else None
         needs = needs_of(unit.shot, numbers) if lost else unit.needs
         frames = [
-            {n: self._store[id(source), n] for n in wanted} for source, wanted in zip(unit.shot.inputs, needs, strict=True)
+            {n: self._store[id(source), n] for n in wanted}
+            for source, wanted in zip(unit.shot.inputs, needs, strict=True)
         ]
         state = self._state.pop(unit.previous.index, None) if unit.previous is not None else None
         return Job(unit.shot, numbers, frames, state, self._tools), cause

@@ -131,7 +131,7 @@ class Shot:
         if cached is None:
             cached = VERBS[self.verb].declare(self.parameters)
             object.__setattr__(self, "_declaration", cached)
-        return cached  # type: ignore[no-any-return]
+        return cached
 
     @property
     def frame_bytes(self) -> int:
@@ -160,7 +160,9 @@ class Shot:
             if (id(shot), at) in memo:
                 pending.pop()
                 continue
-            needs = [[(source, n) for n in numbers] for source, numbers in zip(shot.inputs, shot.lookback(at), strict=True)]
+            needs = [
+                [(source, n) for n in numbers] for source, numbers in zip(shot.inputs, shot.lookback(at), strict=True)
+            ]
             missing = [need for group in needs for need in group if (id(need[0]), need[1]) not in memo]
             if missing:
                 pending.extend(missing)

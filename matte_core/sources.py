@@ -88,7 +88,9 @@ def scene_linear(plate: Shot) -> Shot:
 def _decode(job: Job) -> Result:
     view = View.from_parameters(job.parameter("view"))
     frames = [job.one(0, number) for number in job.numbers]
-    return Result([replace(f, pixels=linear_light(f.pixels, view), header=replace(f.header, linear=True)) for f in frames])
+    return Result(
+        [replace(f, pixels=linear_light(f.pixels, view), header=replace(f.header, linear=True)) for f in frames]
+    )
 
 
 register(Verb("scene linear", _decode))

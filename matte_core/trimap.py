@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, Pixels
@@ -62,14 +63,14 @@ def around_edge(mask: Pixels, shrink: float, grow: float, softness: float) -> Pi
     return trimap
 
 
-def _distance(region: np.typing.NDArray[np.bool_]) -> Pixels:
+def _distance(region: NDArray[np.bool_]) -> Pixels:
     """How far each pixel of `region` is from the nearest pixel outside it; far, where there is none."""
     if region.all():
         return np.full(region.shape, np.inf, np.float32)
     return np.asarray(cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _ramp_width(solid: np.typing.NDArray[np.bool_], nothing: np.typing.NDArray[np.bool_]) -> Pixels:
+def _ramp_width(solid: NDArray[np.bool_], nothing: NDArray[np.bool_]) -> Pixels:
     """Width in pixels of the soft ramp nearest to each pixel, 0 near a hard edge (H, W)."""
     soft = ~(solid | nothing)
     if not soft.any() or not solid.any() or not nothing.any():

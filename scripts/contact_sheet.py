@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matte_core.colour import make_view, load_config, linear_light, reference_frames, srgb_encode, shoulder
+from matte_core.colour import linear_light, load_config, make_view, reference_frames, shoulder, srgb_encode
 from matte_core.pull import frames
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source

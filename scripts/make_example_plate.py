@@ -86,7 +86,7 @@ def background(dice: np.random.Generator) -> Picture:
     """An evening street out of focus: a sky, dark houses, lamps up to 40 times white; linear (H, W, 3)."""
     rows, columns = np.mgrid[0:FULL_HEIGHT, 0:FULL_WIDTH].astype(np.float32)
     down = (rows / FULL_HEIGHT)[..., None]
-    picture = np.float32([0.34, 0.3, 0.42]) * (1 - down) + np.float32([0.1, 0.07, 0.06]) * down
+    picture = np.array([0.34, 0.3, 0.42], np.float32) * (1 - down) + np.array([0.1, 0.07, 0.06], np.float32) * down
     for x in range(-20, FULL_WIDTH, 56):
         top = FULL_HEIGHT * dice.uniform(0.2, 0.6)
         house = 1 / (1 + np.exp(-(rows - top) / 5)) * np.exp(-(((columns - x - 28) / 30) ** 6))
@@ -97,7 +97,7 @@ def background(dice: np.random.Generator) -> Picture:
         light = np.exp(dice.uniform(math.log(0.5), math.log(12))) * dice.uniform(0.3, 1, 3)
         picture = picture + disc[..., None] * light.astype(np.float32)
     lamp = np.clip(6.5 - np.hypot(columns - 396, rows - 54), 0, 1)
-    return (picture + lamp[..., None] * np.float32([40, 33, 22])).astype(np.float32)
+    return (picture + lamp[..., None] * np.array([40, 33, 22], np.float32)).astype(np.float32)
 
 
 def rough_mask(alpha: Picture) -> NDArray[np.uint8]:
@@ -105,7 +105,7 @@ def rough_mask(alpha: Picture) -> NDArray[np.uint8]:
     solid = cv2.GaussianBlur(alpha, (0, 0), 5.0) > 0.25
     smooth = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), 4.0) > 0.5
     inside = smooth[OVERSCAN : OVERSCAN + HEIGHT, OVERSCAN : OVERSCAN + WIDTH]
-    return (inside * 255).astype(np.uint8)
+    return np.asarray(inside * 255, np.uint8)
 
 
 def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> None:
@@ -125,6 +125,8 @@ def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> 
             spec.attribute("chromaticities", "float[8]", ACESCG)
             spec.attribute("reelName", "A001_C004")
     output = oiio.ImageOutput.create(str(path))
+    if output is None:
+        raise SystemExit(f"{path}: {oiio.geterror()}")
     done = output.open(str(path), spec) and output.write_image(np.ascontiguousarray(picture)) and output.close()
     if not done:
         raise SystemExit(f"{path}: {output.geterror()}")

@@ -20,7 +20,7 @@ LAYERS = [
     {"engine"},
     {"matting", "sources", "deliver"},
     {"ops"},
-    {"graph", "workflow", "cli", "farm", "studio", "train", "evaluate"},
+    {"graph", "workflow", "cli", "farm", "studio", "train", "evaluate", "__main__"},
 ]
 ONE_PLACE = {
     "OpenImageIO": "io",

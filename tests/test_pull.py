@@ -66,7 +66,10 @@ def declare_mix(parameters: Any) -> Declaration:
 
 @pytest.fixture(autouse=True)
 def verbs() -> Iterator[None]:
-    made = [Verb("test read", read_number, declare=lambda p: Declaration(lane="read")), Verb("test mix", mix, declare=declare_mix)]
+    made = [
+        Verb("test read", read_number, declare=lambda p: Declaration(lane="read")),
+        Verb("test mix", mix, declare=declare_mix),
+    ]
     VERBS.update({verb.name: verb for verb in made})
     yield
     for verb in made:
@@ -75,11 +78,22 @@ def verbs() -> Iterator[None]:
 
 def a_source(frames: str = "1001-1024", seed: int = 1, broken: Sequence[int] = (), delay: float = 0) -> Shot:
     parameters = {"seed": seed, "broken": list(broken), "delay": delay}
-    return make("test read", (), parameters, kind="plate", frames=FrameRange.parse(frames), header=HEADER, channels=["A"])
+    return make(
+        "test read", (), parameters, kind="plate", frames=FrameRange.parse(frames), header=HEADER, channels=["A"]
+    )
 
 
 def a_mix(*inputs: Shot, **settings: Any) -> Shot:
-    defaults = {"windows": [], "batch": 1, "clip": 0, "carries": False, "warm_up": 0, "lane": "compute", "seed": 3, "delay": 0}
+    defaults = {
+        "windows": [],
+        "batch": 1,
+        "clip": 0,
+        "carries": False,
+        "warm_up": 0,
+        "lane": "compute",
+        "seed": 3,
+        "delay": 0,
+    }
     return make("test mix", inputs, {**defaults, **settings})
 
 
@@ -236,7 +250,11 @@ def test_the_stages_overlap() -> None:
             written.set()
         return mix(job)
 
-    for name, compute, lane in (("reading", reading, "read"), ("network", network, "device"), ("writing", writing, "write")):
+    for name, compute, lane in (
+        ("reading", reading, "read"),
+        ("network", network, "device"),
+        ("writing", writing, "write"),
+    ):
         VERBS[name] = Verb(name, compute, declare=lambda p, lane=lane: Declaration(lane=lane))  # type: ignore[misc]
     try:
         plate = replace(a_source("1-6"), verb="reading")

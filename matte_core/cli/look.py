@@ -144,5 +144,7 @@ def _weights() -> list[tuple[str, bool, str]]:
     for card in cards():
         if card.weights is not None:
             found = _where(card)
-            rows.append((f"weights of {card.name}", not found.startswith("fetch:") or bool(card.weights.repository), found))
+            rows.append(
+                (f"weights of {card.name}", not found.startswith("fetch:") or bool(card.weights.repository), found)
+            )
     return rows

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import click
 import torch
@@ -57,32 +58,45 @@ class Settings:
 @click.option("--trimap", help="A trimap instead of a mask: 0 background, 0.5 unknown, 1 foreground.")
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
-@click.option("--frames", default="", metavar="RANGE", help="1001-1100, 1001-1100x2, 1001,1005. Default: all there are.")
+@click.option(
+    "--frames", default="", metavar="RANGE", help="1001-1100, 1001-1100x2, 1001,1005. Default: all there are."
+)
 @click.option("--layer", default="", help="Layer of the plate's EXR, e.g. beauty.")
 @click.option("--part", default="", help="Part of a multi-part EXR, by name or number.")
 @click.option("--in-space", default="", metavar="SPACE", help="Colour space of the plate. Default: read from the file.")
-@click.option("--ocio", default="", metavar="FILE", help="OCIO configuration. Default: $OCIO, else the built-in ACES one.")
-@click.option("--deliver", default="matte", show_default=True, metavar="KINDS", help="matte, straight, premultiplied, layers.")
-@click.option("--missing", default="error", show_default=True, type=click.Choice(["error", "hold", "skip"]), help="Gaps.")
-@click.option("--nan", default="error", show_default=True, type=click.Choice(["error", "repair"]), help="NaN and infinity.")
+@click.option(
+    "--ocio", default="", metavar="FILE", help="OCIO configuration. Default: $OCIO, else the built-in ACES one."
+)
+@click.option(
+    "--deliver", default="matte", show_default=True, metavar="KINDS", help="matte, straight, premultiplied, layers."
+)
+@click.option(
+    "--missing", default="error", show_default=True, type=click.Choice(["error", "hold", "skip"]), help="Gaps."
+)
+@click.option(
+    "--nan", default="error", show_default=True, type=click.Choice(["error", "repair"]), help="NaN and infinity."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and were made otherwise.")
 @click.option("--device", default="auto", show_default=True, help=", ".join(DEVICES) + ", cuda:N")
 @click.option("--precision", default="auto", show_default=True, help=", ".join(PRECISIONS))
 @click.option("--compression", default="zip", show_default=True, help="Codec of the EXR files.")
 @click.option("--depth", default="half", show_default=True, help="half or float.")
-@click.option("--shrink", default=ops.SHRINK, show_default=True, help="Pixels the mask is shrunk to be surely foreground.")
+@click.option(
+    "--shrink", default=ops.SHRINK, show_default=True, help="Pixels the mask is shrunk to be surely foreground."
+)
 @click.option("--grow", default=ops.GROW, show_default=True, help="Pixels the mask is grown to be surely background.")
-@click.option("--softness", default=ops.SOFTNESS, show_default=True, help="How far the band follows the mask's own softness.")
+@click.option(
+    "--softness", default=ops.SOFTNESS, show_default=True, help="How far the band follows the mask's own softness."
+)
 @click.option("--black", default=0.0, show_default=True, help="Black clip: alpha at or below becomes 0.")
 @click.option("--white", default=1.0, show_default=True, help="White clip: alpha at or above becomes 1.")
 @click.option("--edge", default=0.0, show_default=True, help="Grow (+) or shrink (-) the matte, in pixels.")
 @click.option("--blur", default=0.0, show_default=True, help="Blur the matte, in pixels.")
 @click.option("--gamma", default=1.0, show_default=True, help="Gamma of the matte.")
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
-@click.pass_context
-def sequence(context: click.Context, machine: bool, plate: str, **options: object) -> int:
+def sequence(machine: bool, plate: str, **options: Any) -> int:
     """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
-    settings = Settings(plate=plate, **{f.name: options[f.name] for f in fields(Settings) if f.name != "plate"})  # type: ignore[arg-type]
+    settings = Settings(plate=plate, **options)
     return make_mattes(settings, Screen(machine))
 
 

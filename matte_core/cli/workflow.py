@@ -19,8 +19,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 @click.command()
 @click.argument("workflow", type=click.Path(path_type=Path))
 @click.option("--set", "settings", multiple=True, metavar="NODE.INPUT=VALUE", help="Change one input of one node.")
-@click.option("--allow", multiple=True, type=click.Path(path_type=Path), help="A folder the file may read and write in.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True, help="Where it writes.")
+@click.option(
+    "--allow", multiple=True, type=click.Path(path_type=Path), help="A folder the file may read and write in."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True, help="Where it writes."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and were made otherwise.")
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")

@@ -56,7 +56,7 @@ def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def _ramp(start: int, stop: int, length: int, overlap: int) -> Tensor:
-    """Weights along one side: 0 in the outer quarter of the overlap, rising over the rest; 1 at the picture's border."""
+    """Weights along one side: 0 in the outer quarter of the overlap, then rising; 1 at the picture's own border."""
     place = torch.arange(start, stop, dtype=torch.float32) + 0.5
     margin, span = overlap / 4, max(overlap / 2, 1)
     rise = torch.ones_like(place) if start == 0 else ((place - start - margin) / span).clamp(0, 1)

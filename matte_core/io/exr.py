@@ -28,9 +28,14 @@ _PIXEL_TYPES = {"half": oiio.HALF, "float": oiio.FLOAT, "8": oiio.UINT8, "16": o
 
 # Types whose spelling OpenImageIO does not read back as the same type; the value would be dropped silently.
 _TYPES = {
-    str(kind): kind
-    for kind in (oiio.TypeTimeCode, oiio.TypeKeyCode, oiio.TypeRational, oiio.TypeVector2i, oiio.TypeVector3i)
-} | {"vector2i[2]": oiio.TypeBox2i, "float2[2]": oiio.TypeBox2}
+    "timecode": oiio.TypeTimeCode,
+    "keycode": oiio.TypeKeyCode,
+    "rational": oiio.TypeRational,
+    "vector2i": oiio.TypeVector2i,
+    "vectori": oiio.TypeVector3i,
+    "vector2i[2]": oiio.TypeBox2i,
+    "float2[2]": oiio.TypeBox2,
+}
 
 
 def write_picture(

@@ -18,9 +18,6 @@ from matte_core.io.sequence import Found, Missing, Pattern, find
 from matte_core.io.windows import place, spell, union
 from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
 
-Nan = Literal["repair", "error"]
-
-
 Nan = Literal["error", "repair"]
 
 
@@ -62,7 +59,6 @@ def read_sequence(
         "channels": list(channels),
         "window": [window.x, window.y, window.width, window.height],
         "kind": kind,
-        "nan": nan,
         "colour_space": "",
         "linear": first.linear or kind != "plate",
         "nan": nan,
@@ -222,18 +218,13 @@ def _read(job: Job) -> Result:
                 f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "
                 "Render it again or use --nan repair."
             )
-        if repaired and parameters["nan"] == "error":
-            raise SourceError(
-                f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "
-                "Render it again or use --nan repair."
-            )
         if parameters["kind"] != "plate":
             np.clip(pixels, 0.0, 1.0, out=pixels)
         told = [Attribute("matte/repaired", "int", repaired)] if repaired else []
         if str(number) in parameters["held"]:
             told.append(Attribute("matte/held", "int", parameters["held"][str(number)]))
         if not _within(header.data, window):
-            raise SourceError(f"{path.name} (frame {number}) has changed since it was opened: run again.")
+            raise SourceError(f"{path.name} (frame {number}) has changed since the shot was made. Run again.")
         pixels = place(pixels, header.data, window)
         header = replace(
             header, data=window, colour_space=parameters["colour_space"], linear=parameters["linear"]

@@ -60,7 +60,9 @@ def load_into(net: nn.Module, path: Path, device: torch.device) -> nn.Module:
     """
     try:
         tensors: dict[str, Tensor] = load_file(path)
-        net.load_state_dict({name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()})
+        net.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        )
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path.name} does not hold the weights of this network ({reason}). Fetch it again.") from None

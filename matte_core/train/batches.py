@@ -11,7 +11,7 @@ from torch import Tensor
 
 from matte_core.train.bank import Shard
 
-_TOLD = 0.7  # how often the network is told which light the pixels are in
+_TOLD = 0.5  # how often the network is told which light the pixels are in
 
 
 @dataclass(frozen=True)

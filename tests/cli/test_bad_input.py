@@ -68,7 +68,12 @@ CASES = {
     "unknown colour space": (nothing, (*MAIN, *OUT, "--in-space", "ACESgc"), 3, ["'ACESgc'", "ACEScg"]),
     "unknown codec": (nothing, (*MAIN, *OUT, "--compression", "zap"), 2, ["zap", "zip"]),
     "lossy codec for a matte": (nothing, (*MAIN, *OUT, "--compression", "b44"), 2, ["b44", "matte"]),
-    "unknown model": (nothing, (*MAIN, *OUT, "--model", "closed-from"), 4, ["'closed-from'", "Did you mean closed-form?"]),
+    "unknown model": (
+        nothing,
+        (*MAIN, *OUT, "--model", "closed-from"),
+        4,
+        ["'closed-from'", "Did you mean closed-form?"],
+    ),
     "unknown device": (nothing, (*MAIN, *OUT, "--device", "gpu"), 2, ["'gpu' is no device"]),
     "unknown precision": (nothing, (*MAIN, *OUT, "--precision", "fp8"), 2, ["'fp8' is no precision"]),
     "unknown deliverable": (nothing, (*MAIN, *OUT, "--deliver", "core"), 2, ["'core' is no deliverable"]),
@@ -106,7 +111,9 @@ def test_the_same_error_is_one_json_line_for_machines(shot: Folder, matte: Matte
     assert "plate.1003.exr is missing" in str(answer.events[-1]["message"])
 
 
-@pytest.mark.parametrize(("policy", "numbers"), [("hold", [1001, 1002, 1003, 1004, 1005]), ("skip", [1001, 1002, 1004, 1005])])
+@pytest.mark.parametrize(
+    ("policy", "numbers"), [("hold", [1001, 1002, 1003, 1004, 1005]), ("skip", [1001, 1002, 1004, 1005])]
+)
 def test_a_gap_is_held_or_skipped_when_asked(policy: str, numbers: list[int], shot: Folder, matte: Matte) -> None:
     a_gap(shot)
     assert matte(*MAIN, *OUT, "--missing", policy).code == 0
@@ -139,7 +146,11 @@ def test_nan_in_one_frame_costs_that_frame_and_no_other(shot: Folder, matte: Mat
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("deep/tinydeep.exr", "deep"), ("compressions/comp_b44.exr", "half resolution"), ("damaged/invalid.exr", "invalid.exr")],
+    [
+        ("deep/tinydeep.exr", "deep"),
+        ("compressions/comp_b44.exr", "half resolution"),
+        ("damaged/invalid.exr", "invalid.exr"),
+    ],
 )
 def test_deep_subsampled_and_damaged_plates_are_refused(file: str, expected: str, shot: Folder, matte: Matte) -> None:
     if not SHARED.is_dir():
@@ -168,7 +179,9 @@ def test_a_full_disk_keeps_what_is_finished_and_says_so(shot: Folder) -> None:
 
     command = [sys.executable, "-m", "matte_core", *MAIN, *OUT, "--deliver", "straight"]
     environment = {**os.environ, "NUMBA_DISABLE_CACHING": "1"}
-    done = subprocess.run(command, cwd=shot.path, stderr=subprocess.PIPE, text=True, preexec_fn=limit, env=environment, check=False)
+    done = subprocess.run(
+        command, cwd=shot.path, stderr=subprocess.PIPE, text=True, preexec_fn=limit, env=environment, check=False
+    )
     assert done.returncode != 0
     assert "cannot be written" in " ".join(done.stderr.split())
     assert not [name for name in shot.written if name.endswith(".exr")]

@@ -31,7 +31,9 @@ def test_a_plate_and_a_mask_give_a_matte_at_the_same_numbers_windows_and_timecod
         assert spec.channelnames == ("A",) and str(spec.format) == "half"
         assert (spec.x, spec.y, spec.width, spec.height) == (-OVERSCAN, -OVERSCAN, WIDTH + 8, HEIGHT + 8)
         assert (spec.full_x, spec.full_y, spec.full_width, spec.full_height) == (0, 0, WIDTH, HEIGHT)
-        assert spec.getattribute("smpte:TimeCode") == load(shot / f"plate.{number}.exr")[1].getattribute("smpte:TimeCode")
+        assert spec.getattribute("smpte:TimeCode") == load(shot / f"plate.{number}.exr")[1].getattribute(
+            "smpte:TimeCode"
+        )
         assert spec.getattribute("reelName") == "A001"
         error = np.abs(pixels[..., 0] - a_picture(number)[1])
         assert error.mean() < 0.02
@@ -139,7 +141,9 @@ def test_a_frame_range_gives_the_same_frames_as_the_whole(shot: Folder, matte: M
 
 
 def test_one_still_mask_is_held_for_the_whole_shot_and_said(shot: Folder, matte: Matte) -> None:
-    answer = matte("sequence", "plate.####.exr", "--mask", "mask.1003.png", "--grow", 8, "--shrink", 8, "--out", "out/m.####.exr")
+    answer = matte(
+        "sequence", "plate.####.exr", "--mask", "mask.1003.png", "--grow", 8, "--shrink", 8, "--out", "out/m.####.exr"
+    )
     assert answer.code == 0, answer.error
     assert "One still is held for all 5 frames" in answer.sentence
     assert len(shot.written) == COUNT
@@ -151,7 +155,18 @@ def test_display_referred_pictures_are_taken_as_they_are(shot: Folder, matte: Ma
     for number in NUMBERS:
         plate, _ = a_picture(number, 0)
         save(shot / f"photo.{number}.png", np.clip(plate, 0, 1), ("R", "G", "B"))
-    words = ("sequence", "photo.####.png", "--mask", "mask.####.png", "--out", "out/m.####.exr", "--grow", 3, "--shrink", 3)
+    words = (
+        "sequence",
+        "photo.####.png",
+        "--mask",
+        "mask.####.png",
+        "--out",
+        "out/m.####.exr",
+        "--grow",
+        3,
+        "--shrink",
+        3,
+    )
     answer = matte(*words, "--deliver", "straight")
     assert answer.code == 0, answer.error
     assert "linear Rec.709" in answer.sentence

@@ -78,12 +78,14 @@ def test_out_of_memory_takes_tiles_where_the_card_allows() -> None:
 
 
 def test_what_cannot_be_tiled_ends_in_a_sentence_with_need_and_cure() -> None:
-    with pytest.raises(ModelError, match=r"blur needs about .* GB for a frame of 600x600 on cpu.*choose a smaller model"):
+    with pytest.raises(
+        ModelError, match=r"blur needs about .* GB for a frame of 600x600 on cpu.*choose a smaller model"
+    ):
         an_engine().step(Blur(Card("blur", "Blur"), most=1), *pictures(1, 600, 600))
 
 
 def test_an_unknown_device_is_refused() -> None:
-    with pytest.raises(UsageError, match="'gpu' is no device. Choose one of: auto, cpu, cuda, mps, cuda:N"):
+    with pytest.raises(UsageError, match=r"'gpu' is no device. Choose one of: auto, cpu, cuda, mps, cuda:N"):
         pick_device("gpu")
 
 
@@ -97,7 +99,7 @@ def test_the_precision_follows_the_card() -> None:
     card = Card("net", "Net", precisions=("fp32", "fp16"))
     assert pick_precision(card, "auto", torch.device("cpu")) == "fp32"
     assert pick_precision(card, "auto", torch.device("cuda")) == "fp16"
-    with pytest.raises(UsageError, match="net does not run in bf16. Choose one of: auto, fp32, fp16"):
+    with pytest.raises(UsageError, match=r"net does not run in bf16. Choose one of: auto, fp32, fp16"):
         pick_precision(card, "bf16", torch.device("cpu"))
 
 

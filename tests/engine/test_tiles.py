@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
 from matte_core.engine.tiles import cut, join
 
 
-@pytest.mark.parametrize(("height", "width", "side", "overlap"), [(100, 100, 40, 8), (37, 201, 64, 16), (30, 30, 64, 8)])
+@pytest.mark.parametrize(
+    ("height", "width", "side", "overlap"), [(100, 100, 40, 8), (37, 201, 64, 16), (30, 30, 64, 8)]
+)
 def test_cut_and_join_is_the_identity(height: int, width: int, side: int, overlap: int) -> None:
     picture = torch.rand(2, 1, height, width, generator=torch.Generator().manual_seed(3))
     tiles = cut(height, width, side, overlap)
@@ -20,4 +24,4 @@ def test_cut_and_join_is_the_identity(height: int, width: int, side: int, overla
 def test_neighbours_share_the_overlap() -> None:
     spans = sorted({(tile.left, tile.right) for tile in cut(10, 1000, 256, 64)})
     assert spans[0][0] == 0 and spans[-1][1] == 1000
-    assert all(left[1] - right[0] >= 64 for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] - right[0] >= 64 for left, right in itertools.pairwise(spans))

@@ -89,7 +89,16 @@ def raw(path: Path) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
     spec = source.spec()
     pixels = source.read_image(0, 0, 0, spec.nchannels, oiio.FLOAT)
     entries = {entry.name: entry.value for entry in spec.extra_attribs}
-    entries["windows"] = (spec.x, spec.y, spec.width, spec.height, spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+    entries["windows"] = (
+        spec.x,
+        spec.y,
+        spec.width,
+        spec.height,
+        spec.full_x,
+        spec.full_y,
+        spec.full_width,
+        spec.full_height,
+    )
     source.close()
     return tuple(spec.channelnames), pixels, entries
 

@@ -38,7 +38,11 @@ def test_chunks_never_written_are_counted(tmp_path: Path, picture: Picture, nois
 
 
 def test_every_good_file_of_others_is_whole(shared: Path) -> None:
-    good = [path for folder in ("windows", "parts", "compressions", "cryptomatte", "deep") for path in (shared / folder).glob("*.exr")]
+    good = [
+        path
+        for folder in ("windows", "parts", "compressions", "cryptomatte", "deep")
+        for path in (shared / folder).glob("*.exr")
+    ]
     assert len(good) > 25
     assert {path.name: cut_short(path) for path in good if cut_short(path)} == {}
 

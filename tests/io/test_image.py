@@ -23,7 +23,9 @@ Picture = Callable[..., Path]
 Noise = Callable[..., Any]
 
 
-def test_pixels_come_in_the_order_asked_whatever_the_order_in_the_file(tmp_path: Path, picture: Picture, noise: Noise) -> None:
+def test_pixels_come_in_the_order_asked_whatever_the_order_in_the_file(
+    tmp_path: Path, picture: Picture, noise: Noise
+) -> None:
     pixels = noise(6, 8, 4)
     path = picture(tmp_path / "a.exr", pixels, ("B", "A", "G", "R"))
     read, _ = read_pixels(path, ("R", "G", "B", "A", "R"))
@@ -125,7 +127,9 @@ for path in sorted(Path({str(tmp_path)!r}).iterdir()):
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95, 0.999])
 @pytest.mark.parametrize("kind", ["exr", "png", "tif", "jpg"])
-def test_a_file_cut_short_is_an_error_that_names_it(tmp_path: Path, picture: Picture, noise: Noise, kind: str, keep: float) -> None:
+def test_a_file_cut_short_is_an_error_that_names_it(
+    tmp_path: Path, picture: Picture, noise: Noise, kind: str, keep: float
+) -> None:
     pixel_type = oiio.HALF if kind == "exr" else oiio.UINT8
     path = picture(tmp_path / f"shot.1042.{kind}", noise(64, 64, 3), pixel_type=pixel_type)
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
@@ -200,7 +204,9 @@ def test_scrub_puts_zero_for_nan_and_the_largest_half_for_infinity() -> None:
     assert count == 3
 
 
-@pytest.mark.parametrize(("kind", "pixel_type", "levels"), [("png", "uint8", 255), ("png", "uint16", 65535), ("tif", "uint16", 65535)])
+@pytest.mark.parametrize(
+    ("kind", "pixel_type", "levels"), [("png", "uint8", 255), ("png", "uint16", 65535), ("tif", "uint16", 65535)]
+)
 def test_integers_are_read_as_zero_to_one_and_not_linear(
     tmp_path: Path, picture: Picture, kind: str, pixel_type: str, levels: int
 ) -> None:
@@ -233,7 +239,12 @@ def test_a_palette_is_read_as_its_colours(tmp_path: Path) -> None:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0))
-    data = head + chunk(b"PLTE", bytes([255, 0, 0, 0, 0, 255])) + chunk(b"IDAT", zlib.compress(b"\0\0\1")) + chunk(b"IEND", b"")
+    data = (
+        head
+        + chunk(b"PLTE", bytes([255, 0, 0, 0, 0, 255]))
+        + chunk(b"IDAT", zlib.compress(b"\0\0\1"))
+        + chunk(b"IEND", b"")
+    )
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
     read, _ = read_pixels(path, ("R", "G", "B"))
@@ -254,7 +265,7 @@ def test_parts_are_found_by_name_by_number_and_by_what_they_hold(shared: Path) -
 
 
 def test_an_unknown_part_lists_the_parts(shared: Path) -> None:
-    with pytest.raises(UsageError, match="no part 'hair'.*rgba_right, depth_left"):
+    with pytest.raises(UsageError, match=r"no part 'hair'.*rgba_right, depth_left"):
         read_header(shared / "parts" / "multipart.0001.exr").part("hair")
 
 
@@ -277,7 +288,11 @@ def test_the_header_keeps_content_and_drops_storage(tmp_path: Path, picture: Pic
     header = info.parts[0].header
     names = [entry.name for entry in header.metadata]
     assert {"smpte:TimeCode", "reelName", "colorInteropID"} <= set(names)
-    assert not [n for n in names if n.startswith(("openexr:", "cryptomatte/", "matte/")) or n in ("compression", "PixelAspectRatio")]
+    assert not [
+        n
+        for n in names
+        if n.startswith(("openexr:", "cryptomatte/", "matte/")) or n in ("compression", "PixelAspectRatio")
+    ]
     assert header.attribute("smpte:TimeCode") == [18_088_706, 0]
     assert info.written == {"matte/stamp": "0123"}
     assert info.parts[0].compression == "piz"

@@ -149,7 +149,9 @@ def test_windows_that_vary_are_read_over_their_union(tmp_path: Path, picture: Pi
     assert piece.stamp(2) == shot.stamp(2)
 
 
-def test_windows_that_do_not_touch_the_display_are_read(tmp_path: Path, picture: Picture, noise: Noise, pull: Pull) -> None:
+def test_windows_that_do_not_touch_the_display_are_read(
+    tmp_path: Path, picture: Picture, noise: Noise, pull: Pull
+) -> None:
     pixels = noise(3, 4, 3)
     picture(tmp_path / "a.0001.exr", pixels, origin=(100, 100), display=(0, 0, 8, 8))
     (frame,) = pull(read_sequence(str(tmp_path / "a.####.exr")))
@@ -188,7 +190,9 @@ def test_nan_is_repaired_and_counted_or_refused(tmp_path: Path, picture: Picture
         pull(strict)
 
 
-def test_a_grey_file_is_a_plate_with_three_equal_channels(tmp_path: Path, picture: Picture, noise: Noise, pull: Pull) -> None:
+def test_a_grey_file_is_a_plate_with_three_equal_channels(
+    tmp_path: Path, picture: Picture, noise: Noise, pull: Pull
+) -> None:
     pixels = noise(3, 3, 1)
     picture(tmp_path / "a.0001.exr", pixels, ("Y",))
     (frame,) = pull(read_sequence(str(tmp_path / "a.####.exr")))
@@ -233,7 +237,9 @@ def test_a_colour_picture_given_as_a_mask_is_refused(tmp_path: Path, picture: Pi
     assert read_sequence(str(tmp_path / "m.png"), kind="guide", channel="G").parameters["channels"] == ["G"]
 
 
-def test_a_still_is_held_for_the_whole_shot(plate: str, tmp_path: Path, picture: Picture, noise: Noise, pull: Pull) -> None:
+def test_a_still_is_held_for_the_whole_shot(
+    plate: str, tmp_path: Path, picture: Picture, noise: Noise, pull: Pull
+) -> None:
     picture(tmp_path / "mask_v2.png", noise(6, 8, 1), ("A",), oiio.UINT16)
     still = read_sequence(str(tmp_path / "mask_v2.png"), kind="guide")
     assert list(still.frames) == [0]
@@ -254,10 +260,12 @@ def test_the_colour_is_said_by_shot_and_frames(plate: str, pull: Pull) -> None:
     assert told.settings() != shot.settings()
 
 
-def test_a_changed_file_is_not_pressed_into_the_old_window(plate: str, picture: Picture, noise: Noise, pull: Pull) -> None:
+def test_a_changed_file_is_not_pressed_into_the_old_window(
+    plate: str, picture: Picture, noise: Noise, pull: Pull
+) -> None:
     shot = read_sequence(plate)
     picture(Path(plate.replace("####", "1002")), noise(9, 9, 3))
-    with pytest.raises(FrameError, match="has changed since it was opened"):
+    with pytest.raises(FrameError, match="has changed since the shot was made"):
         pull(shot)
 
 

@@ -31,7 +31,9 @@ def test_each_spelling_of_four_digits_finds_the_shot(shot: Path, place: str) -> 
     assert found.file_for(1004) == shot / "plate_v003.1004.exr"
 
 
-@pytest.mark.parametrize(("place", "digits"), [("###", 3), ("#####", 5), ("%06d", 6), ("@", 1), ("%d", 1), ("$F", 1), ("##", 2)])
+@pytest.mark.parametrize(
+    ("place", "digits"), [("###", 3), ("#####", 5), ("%06d", 6), ("@", 1), ("%d", 1), ("$F", 1), ("##", 2)]
+)
 def test_the_number_of_digits_is_what_was_written(place: str, digits: int) -> None:
     assert parse(f"shot.{place}.exr")[0].padding == digits
 
@@ -107,7 +109,9 @@ def test_a_picture_without_a_frame_number_is_a_still(tmp_path: Path, name: str) 
     assert found.file_for(0) == tmp_path / name
 
 
-@pytest.mark.parametrize(("name", "number"), [("0007.png", 7), ("a.7.png", 7), ("frame0012.png", 12), ("a_1001.exr", 1001)])
+@pytest.mark.parametrize(
+    ("name", "number"), [("0007.png", 7), ("a.7.png", 7), ("frame0012.png", 12), ("a_1001.exr", 1001)]
+)
 def test_common_ways_of_numbering_a_single_file(tmp_path: Path, name: str, number: int) -> None:
     touch(tmp_path, [name])
     assert find(str(tmp_path / name)).wanted == FrameRange([number])

@@ -61,7 +61,9 @@ def _turned(job: Job) -> Result:
 
 def _broken(job: Job) -> Result:
     frames = [job.one(0, number) for number in job.numbers]
-    return Result([frame.having(np.array([np.nan, np.inf, -np.inf, 1e5, 1, 0], np.float32).reshape(1, 1, 6)) for frame in frames])
+    return Result(
+        [frame.having(np.array([np.nan, np.inf, -np.inf, 1e5, 1, 0], np.float32).reshape(1, 1, 6)) for frame in frames]
+    )
 
 
 for name, compute in (("test inverted", _inverted), ("test turned", _turned), ("test broken", _broken)):
@@ -93,7 +95,9 @@ def at(pattern: str, number: int) -> Path:
     return Path(pattern.replace("####", str(number)))
 
 
-def test_a_file_holds_the_channels_of_all_inputs_under_the_plates_header(plate: Shot, out: str, pull: Pull, raw: Raw) -> None:
+def test_a_file_holds_the_channels_of_all_inputs_under_the_plates_header(
+    plate: Shot, out: str, pull: Pull, raw: Raw
+) -> None:
     pull(write_frames([plate, matte_of(plate)], [RGB, ["A"]], out))
     for number in plate.frames:
         channels, pixels, entries = raw(at(out, number))
@@ -109,8 +113,10 @@ def test_metadata_comes_through_unchanged_with_its_types(plate: Shot, out: str, 
     pull(write_frames([plate], [RGB], out), [1002])
     before = read_header(Path(plate.parameters["folder"]) / "p_v003.1002.exr").parts[0].header
     after = read_header(at(out, 1002)).parts[0].header
-    assert len(before.metadata) >= len(METADATA)
-    assert after == before
+    entries = {entry.name: entry for entry in before.metadata}
+    assert len(entries) > len(METADATA) - 1
+    assert {entry.name: entry for entry in after.metadata} == entries
+    assert after.pixel_aspect == before.pixel_aspect == 2.0
 
 
 def test_windows_in_every_relation_come_back(shared: Path, tmp_path: Path, pull: Pull, raw: Raw) -> None:
@@ -156,7 +162,9 @@ def test_two_runs_give_the_same_bytes_and_the_date_is_the_plates(
 
 
 def test_the_stamp_follows_what_is_in_the_file_and_not_where_it_is(plate: Shot, tmp_path: Path) -> None:
-    def stamp(names: tuple[str, ...] = RGB, place: str = "a.####.exr", tags: tuple[Attribute, ...] = (), **settings: Any) -> str:
+    def stamp(
+        names: tuple[str, ...] = RGB, place: str = "a.####.exr", tags: tuple[Attribute, ...] = (), **settings: Any
+    ) -> str:
         return write_frames([plate], [names], str(tmp_path / place), tags=tags, **settings).stamp(1002)
 
     same = stamp()
@@ -173,7 +181,9 @@ def test_the_stamp_follows_what_is_in_the_file_and_not_where_it_is(plate: Shot, 
     assert same not in others
 
 
-def test_colour_tags_are_the_callers_and_a_matte_has_none(plate: Shot, out: str, tmp_path: Path, picture: Picture, noise: Noise, pull: Pull) -> None:
+def test_colour_tags_are_the_callers_and_a_matte_has_none(
+    plate: Shot, out: str, tmp_path: Path, picture: Picture, noise: Noise, pull: Pull
+) -> None:
     primaries = (oiio.TypeDesc("float[8]"), (0.71, 0.29, 0.16, 0.83, 0.12, 0.04, 0.32, 0.33))
     entries = {"colorInteropID": "lin_ap1_scene", "chromaticities": primaries}
     tagged = read_sequence(str(picture(tmp_path / "tagged.1001.exr", noise(2, 2, 3), attributes=entries)))
@@ -182,41 +192,24 @@ def test_colour_tags_are_the_callers_and_a_matte_has_none(plate: Shot, out: str,
     bare = read_header(at(out, 1001)).parts[0].header
     assert bare.attribute("colorInteropID") is None
     assert bare.attribute("chromaticities") is None
-    tags = [Attribute("colorInteropID", "string", "lin_rec709_scene"), Attribute("chromaticities", "float[8]", [0.5] * 8)]
+    tags = [
+        Attribute("colorInteropID", "string", "lin_rec709_scene"),
+        Attribute("chromaticities", "float[8]", [0.5] * 8),
+    ]
     pull(write_frames([tagged], [RGB], out, tags=tags))
     told = read_header(at(out, 1001)).parts[0].header
     assert told.attribute("colorInteropID") == "lin_rec709_scene"
     assert told.attribute("chromaticities") == [0.5] * 8
 
 
-@pytest.mark.parametrize("poison", ["acesImageContainerFlag", "version", "type", "chunkCount", "tiles", "dataWindow"])
-def test_an_attribute_that_would_stop_the_writing_is_left_out(
-    poison: str, plate: Shot, tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull, raw: Raw
+@pytest.mark.parametrize("name", ["acesImageContainerFlag", "version"])
+def test_an_attribute_that_stops_the_library_from_writing_is_left_out(
+    name: str, tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull
 ) -> None:
-    path = picture(tmp_path / "p.1001.png", noise(2, 2, 3), pixel_type=oiio.UINT8, attributes={"Xpoison": "1"})
+    path = picture(tmp_path / "p.1001.exr", noise(4, 4, 3), attributes={name[:-1] + "#": (oiio.TypeInt, 1)})
     data = path.read_bytes()
-    assert b"Xpoison" in data
-    shot = read_sequence(str(path))
-    assert shot.header.attribute("Xpoison") == "1"
-    from matte_core.io.attributes import metadata
-
-    spec = oiio.ImageSpec(2, 2, 3, oiio.HALF)
-    spec.attribute(poison, 1)
-    assert metadata(spec) == ()
-
-
-def test_a_plate_that_was_an_aces_container_can_be_written(tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull) -> None:
-    path = picture(tmp_path / "p.1001.exr", noise(4, 4, 3), attributes={"acesContainerFlag_": (oiio.TypeInt, 1)})
-    data = path.read_bytes().replace(b"acesContainerFlag_\0int\0", b"acesImageContainerFlag\0int\0"[:23])
-    spec = oiio.ImageSpec(4, 4, 3, oiio.HALF)
-    spec.attribute("compression", "none")
-    spec.attribute("acesImageContainerFlag", 1)
-    target = oiio.ImageOutput.create("openexr")
-    if target.open(str(path), spec) and target.write_image(noise(4, 4, 3)):
-        assert target.close()
-    else:
-        target.geterror()
-        path.write_bytes(data)
+    assert data.count(name[:-1].encode() + b"#") == 1
+    path.write_bytes(data.replace(name[:-1].encode() + b"#", name.encode()))
     pull(write_frames([read_sequence(str(path))], [RGB], out))
     assert at(out, 1001).is_file()
 
@@ -226,7 +219,9 @@ def test_pixels_in_any_memory_order_are_written(plate: Shot, out: str, pull: Pul
     np.testing.assert_array_equal(raw(at(out, 1001))[1], raw(Path(plate.parameters["folder"]) / "p_v003.1001.exr")[1])
 
 
-def test_half_holds_no_nan_and_no_infinity_and_keeps_zero_and_one(tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull, raw: Raw) -> None:
+def test_half_holds_no_nan_and_no_infinity_and_keeps_zero_and_one(
+    tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull, raw: Raw
+) -> None:
     flat = read_sequence(str(picture(tmp_path / "p.1001.exr", noise(1, 6, 3))))
     broken = make("test broken", (flat,), kind="matte", channels=("A",))
     pull(write_frames([broken], [["A"]], out))
@@ -245,23 +240,19 @@ def test_a_matte_is_bit_exact_in_every_codec_that_is_let_through(
     codec: str, tmp_path: Path, picture: Picture, noise: Noise, out: str, pull: Pull, raw: Raw
 ) -> None:
     pixels = noise(64, 64, 2)
-    matte = read_sequence(str(picture(tmp_path / "m.1001.exr", pixels, ("hair.A", "coat.A"))), kind="matte", channel="hair.A,coat.A")
+    matte = read_sequence(
+        str(picture(tmp_path / "m.1001.exr", pixels, ("hair.A", "coat.A"))), kind="matte", channel="hair.A,coat.A"
+    )
     pull(write_frames([matte], [["hair.A", "coat.A"]], out, compression=codec))
     channels, read, entries = raw(at(out, 1001))
     assert entries["compression"] == codec.partition(":")[0]
-    for name in ("hair.A", "coat.A"):
-        expected = pixels[..., ("coat.A", "hair.A").index(name) if False else _column(tmp_path / "m.1001.exr", name)]
-        np.testing.assert_array_equal(read[..., channels.index(name)], expected)
-
-
-def _column(path: Path, name: str) -> int:
-    """The column of the pixels as they were handed in: layers are stored in the order of their names."""
-    return {"hair.A": 0, "coat.A": 1}[name]
+    for column, name in enumerate(("hair.A", "coat.A")):
+        np.testing.assert_array_equal(read[..., channels.index(name)], pixels[..., column])
 
 
 @pytest.mark.parametrize("codec", ["bogus", "htj2k", "htj2k32", "zstd", "ZIP", "zip:99", "dwaa:x", ""])
 def test_a_codec_that_is_not_known_is_refused_and_not_replaced(codec: str, plate: Shot, out: str) -> None:
-    with pytest.raises(UsageError, match="is not known. Use one of none, rle, zips, zip"):
+    with pytest.raises(UsageError, match=r"is not known\. Use one of none, rle, zips, zip"):
         write_frames([plate], [RGB], out, compression=codec)
 
 
@@ -285,7 +276,7 @@ def test_names_that_nuke_would_lose_are_refused(plate: Shot, out: str) -> None:
     for name in ("hair", "1.A", "a.b.A", "hair mask.A", "hair.", "Ä.A"):
         with pytest.raises(UsageError, match="Nuke would not keep"):
             write_frames([matte], [[name]], out)
-    with pytest.raises(UsageError, match="Two channels are called 'hair.A' and 'Hair.A'"):
+    with pytest.raises(UsageError, match=r"Two channels are called 'hair\.A' and 'Hair\.A'"):
         write_frames([matte, matte], [["hair.A"], ["Hair.A"]], out)
     with pytest.raises(UsageError, match="has 3 channels"):
         write_frames([plate], [["R", "G"]], out)
@@ -301,7 +292,9 @@ def test_frames_that_an_input_does_not_have_are_refused(plate: Shot, out: str) -
         write_frames([plate], [RGB], out, frames=FrameRange([1004, 1005]))
 
 
-def test_inputs_of_different_windows_are_refused(plate: Shot, out: str, tmp_path: Path, picture: Picture, noise: Noise) -> None:
+def test_inputs_of_different_windows_are_refused(
+    plate: Shot, out: str, tmp_path: Path, picture: Picture, noise: Noise
+) -> None:
     for number in plate.frames:
         picture(tmp_path / "small" / f"s.{number}.exr", noise(2, 2, 1), ("A",))
     small = read_sequence(str(tmp_path / "small"), kind="matte")
@@ -309,7 +302,9 @@ def test_inputs_of_different_windows_are_refused(plate: Shot, out: str, tmp_path
         write_frames([plate, small], [RGB, ["A"]], out)
 
 
-@pytest.mark.parametrize(("kind", "depth", "step"), [("png", "half", 65535), ("png", "8", 255), ("tif", "16", 65535), ("tif", "8", 255)])
+@pytest.mark.parametrize(
+    ("kind", "depth", "step"), [("png", "half", 65535), ("png", "8", 255), ("tif", "16", 65535), ("tif", "8", 255)]
+)
 def test_png_and_tiff_hold_the_display_window_clamped(
     kind: str, depth: str, step: int, plate: Shot, out: str, pull: Pull, raw: Raw
 ) -> None:
@@ -423,7 +418,8 @@ for kind, format in (("exr", "openexr"), ("png", "png"), ("tif", "tiff")):
     def write(path):
         codec = "zip" if format == "openexr" else ""
         with replacing(path) as temporary:
-            write_picture(temporary, format, ["A"], [pixels], Header(window, window), codec, "half" if codec else "16", [])
+            depth = "half" if codec else "16"
+            write_picture(temporary, format, ["A"], [pixels], Header(window, window), codec, depth, [])
     write(folder / ("whole." + kind))
     size = (folder / ("whole." + kind)).stat().st_size
     for limit in [*range(0, size, size // 25), size - 8, size - 1]:
@@ -447,7 +443,9 @@ def test_a_full_disk_leaves_nothing_under_the_name_whatever_byte_it_stops_at(tmp
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_a_failed_frame_leaves_the_finished_one_as_it_was(plate: Shot, out: str, pull: Pull, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_frame_leaves_the_finished_one_as_it_was(
+    plate: Shot, out: str, pull: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shot = write_frames([plate], [RGB], out)
     pull(shot)
     before = at(out, 1002).read_bytes()

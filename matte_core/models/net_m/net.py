@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,6 +66,10 @@ class NetM(nn.Module):
     def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> Answer:
         with torch.no_grad():
             features, start = prepare(pixels, trimap, solved, light)
+        return self.blend(features, start, solved)
+
+    def blend(self, features: Tensor, start: Tensor, solved: Tensor) -> Answer:
+        """The answer from what `prepare` made of the picture, or from the same part of all three."""
         features = features.contiguous(memory_format=torch.channels_last)
         scales = [self.first(self.enter(features))]
         for step in self.down:
@@ -108,4 +113,4 @@ def prepare(pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> tu
 
 def compress(pixels: Tensor) -> Tensor:
     """Values 0..16 on a scale of even steps per stop in the lights, 1 staying 1: what a network can take in."""
-    return torch.log1p(8 * pixels) / torch.log(torch.tensor(9.0))
+    return torch.log1p(8 * pixels) / math.log(9)

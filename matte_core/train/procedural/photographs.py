@@ -7,9 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import OpenImageIO
 
-from matte_core.errors import SourceError
+from matte_core.io.image import read_pixels
 from matte_core.train.procedural.fields import Map, Random, log_uniform
 
 Photographs = Sequence[Map]
@@ -18,20 +17,17 @@ _BRIGHTEST = 1000.0
 
 
 def load_photographs(folder: Path) -> list[Map]:
-    """Scene-linear pictures (H, W, 3), 0 to 1000, of every .exr and .hdr file in `folder`, in name order.
+    """Scene-linear pictures (H, W, 3), 0 to 1000, of every .exr and .hdr file under `folder`, in name order.
 
     A picture twice as wide as high is taken for a panorama and loses its stretched top and bottom.
     Raises SourceError where a file cannot be read.
     """
-    return [_load(path) for path in sorted(folder.iterdir()) if path.suffix in _ENDINGS]
+    return [_load(path) for path in sorted(folder.rglob("*")) if path.suffix in _ENDINGS]
 
 
 def _load(path: Path) -> Map:
-    picture = OpenImageIO.ImageBuf(str(path))
-    pixels = picture.get_pixels(OpenImageIO.FLOAT)
-    if picture.has_error or pixels is None or pixels.shape[-1] < 3:
-        raise SourceError(f"{path.name} cannot be read as a colour picture. Remove it from {path.parent}.")
-    clean = np.clip(np.nan_to_num(pixels[..., :3]), 0, _BRIGHTEST).astype(np.float32)
+    pixels, _ = read_pixels(path, ("R", "G", "B"))
+    clean = np.ascontiguousarray(np.clip(np.nan_to_num(np.moveaxis(pixels, 0, -1)), 0, _BRIGHTEST))
     height, width = clean.shape[:2]
     return clean[height // 8 : height * 7 // 8] if width == 2 * height else clean
 
