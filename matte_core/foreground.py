@@ -20,6 +20,9 @@ GRADIENT = 1.0  # how much more they do across a change of alpha
 SMALL, SMALL_SWEEPS, SWEEPS = 32, 10, 2  # sweeps on levels up to 32 pixels, and on larger ones
 
 
+OPAQUE = 1 - 2**-12  # alpha from here on is 1 in a half file
+
+
 def estimate_foreground(plate: Shot, matte: Shot) -> Shot:
     """The straight foreground (3, H, W) of a scene-linear plate, unclamped: the plate itself where alpha is 1.
 
@@ -51,7 +54,7 @@ def foreground_and_background(plate: Tensor, alpha: Tensor) -> tuple[Tensor, Ten
         front, back = _resize(front, size), _resize(back, size)
         sweeps = SMALL_SWEEPS if max(size) <= SMALL else SWEEPS
         front, back = _sweep(small_plate, small_alpha, front, back, sweeps)
-    return torch.where(alpha == 1, plate, front), torch.where(alpha == 0, plate, back)
+    return torch.where(alpha >= OPAQUE, plate, front), torch.where(alpha == 0, plate, back)
 
 
 def _mean(plate: Tensor, weight: Tensor) -> Tensor:

@@ -44,8 +44,8 @@ class Roots:
         places = [_inside(path, self.read, "read")] if path.is_absolute() else [root / path for root in self.read]
         for place in places:
             found = files(place)
-            for file in found:
-                _refuse_links_out(file, text, self.read, "read")
+            for suspect in [place.parent, *(file for file in found if file.is_symlink())]:
+                _refuse_links_out(suspect, text, self.read, "read")
             if found:
                 return str(place)
         raise SourceError(f"{text} is not there. Put it into one of: {_spell(self.read)}.")

@@ -18,7 +18,6 @@ from .sockets import fit
 SHOT = "MATTE_SHOT"
 SOCKETS = {"plate": f"IMAGE,{SHOT}", "matte": f"MASK,{SHOT}", "shot": SHOT}
 WIDGETS = {"integer": "INT", "number": "FLOAT", "text": "STRING", "flag": "BOOLEAN"}
-NEVER_THE_SAME = float("nan")  # ComfyUI runs a node again whose fingerprint is not equal to itself
 
 
 class OpNode:
@@ -40,10 +39,10 @@ class OpNode:
 
 
 def inputs_of(ports: Sequence[Port]) -> dict[str, dict[str, Any]]:
-    """ComfyUI's description of the inputs: widgets and needed sockets are required, other sockets optional."""
+    """ComfyUI's description of the inputs. What has a default is optional, so that prompts older than it still run."""
     groups: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
     for port in ports:
-        groups["optional" if port.is_socket and port.optional else "required"][port.name] = input_of(port)
+        groups["optional" if port.optional else "required"][port.name] = input_of(port)
     return groups
 
 
@@ -105,7 +104,9 @@ def write(receipts: Sequence[Shot], overwrite: bool) -> dict[str, Any]:
 def changed(cls: type[Any], /, **values: Any) -> Any:
     """What ComfyUI compares to know whether a node must run again: the state of the files it reads."""
     if cls.OP.writes:
-        return NEVER_THE_SAME  # finished frames are skipped, and deleted ones must come back
+        # Finished frames are skipped, and deleted ones must come back: never the same as the last time. A new object
+        # every time, because a container finds one and the same NaN equal to itself.
+        return float("nan")
     read = [values.get(port.name) for port in cls.OP.ports if port.path == "read"]
     return "|".join(host.fingerprint(str(text)) for text in read if text)
 

@@ -22,7 +22,7 @@ from matte_core.models.base import Card
 from matte_core.paths import Roots, files
 
 PACK = Path(__file__).resolve().parent.parent
-EXAMPLES = PACK / "examples"
+EXAMPLES = PACK / "samples"  # not "examples": ComfyUI would serve its templates from there
 MODELS = "matte"  # the folder below ComfyUI's models, and its key in extra_model_paths.yaml
 
 

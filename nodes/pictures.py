@@ -11,7 +11,7 @@ from matte_core.op import Port
 from matte_core.shot import Shot
 
 from . import host
-from .comfy import SHOT, inputs_of
+from .comfy import SHOT, input_of
 from .preview import LOOKS, preview
 from .pulling import pull
 from .sockets import (
@@ -51,8 +51,9 @@ class PictureNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
         """ComfyUI's description of the inputs."""
-        groups = inputs_of(cls.PORTS)
-        return {"required": {**cls.PICTURE, **groups["required"]}, "optional": groups["optional"]}
+        empty = {port.name: input_of(port) for port in cls.PORTS if port.is_socket and port.optional}
+        needed = {port.name: input_of(port) for port in cls.PORTS if port.name not in empty}
+        return {"required": {**cls.PICTURE, **needed}, "optional": empty}
 
 
 class ShotFromImage(PictureNode):

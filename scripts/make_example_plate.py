@@ -2,7 +2,7 @@
 
 It has what plates have and toys lack: hair below a pixel, motion blur, highlights far above 1, overscan
 (the data window is larger than the display window), a timecode of its own on every frame, grain.
-Writes examples/plate/plate.####.exr, mask.####.png (a rough roto) and truth.####.exr (the true alpha).
+Writes samples/plate/plate.####.exr, mask.####.png (a rough roto) and truth.####.exr (the true alpha).
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent.parent / "examples" / "plate")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent.parent / "samples" / "plate")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     dice = np.random.default_rng(20261101)

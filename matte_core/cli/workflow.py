@@ -13,7 +13,7 @@ from matte_core.errors import UsageError
 from matte_core.graph import run_workflow
 from matte_core.paths import Roots
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @click.command()

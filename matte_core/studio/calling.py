@@ -19,7 +19,9 @@ def call_over_lists(
         calls: list[dict[str, Any]] = [dict(inputs)]
     else:
         count = max((len(values) for values in inputs.values()), default=0)
-        calls = [{name: values[min(index, len(values) - 1)] for name, values in inputs.items()} for index in range(count)]
+        calls = [
+            {name: values[min(index, len(values) - 1)] for name, values in inputs.items()} for index in range(count)
+        ]
     results = []
     for arguments in calls or [{}]:
         before()

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import uuid4
 
+import torch
 from torch import Tensor
 
 from matte_core.studio.folders import Folders, inside
 from matte_core.studio.pictures import CHANNELS, SUFFIXES, read_picture, write_png
 
 ALPHA_FIRST = ["alpha", "red", "green", "blue"]
+MOST_PIXELS_A_SIDE = 16_384
 HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 
 
@@ -39,7 +41,9 @@ class _FromFile(_CoreNode):
     @classmethod
     def files(cls) -> list[str]:
         return sorted(
-            file.name for file in cls.FOLDERS.of("input").iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES
+            file.name
+            for file in cls.FOLDERS.of("input").iterdir()
+            if file.is_file() and file.suffix.lower() in SUFFIXES
         )
 
     @classmethod
@@ -77,6 +81,26 @@ class _LoadImageMask(_FromFile):
         return (1 - picture if channel == "alpha" else picture,)
 
 
+class _EmptyImage(_CoreNode):
+    RETURN_TYPES = ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = {"default": 512, "min": 1, "max": MOST_PIXELS_A_SIDE, "step": 1}
+        return {
+            "required": {
+                "width": ("INT", side),
+                "height": ("INT", side),
+                "batch_size": ("INT", {"default": 1, "min": 1, "max": 4096}),
+                "color": ("INT", {"default": 0, "min": 0, "max": 0xFFFFFF, "step": 1, "display": "color"}),
+            }
+        }
+
+    def run(self, width: int, height: int, batch_size: int, color: int) -> tuple[Tensor]:
+        codes = torch.tensor([color >> 16 & 255, color >> 8 & 255, color & 255])
+        return ((codes / 255).expand(batch_size, height, width, 3),)
+
+
 class _SaveImage(_CoreNode):
     DESCRIPTION = "Saves the input images to Studio's output folder."
     OUTPUT_NODE = True
@@ -91,7 +115,9 @@ class _SaveImage(_CoreNode):
             "hidden": HIDDEN,
         }
 
-    def run(self, images: Tensor, filename_prefix: str, prompt: Any = None, extra_pnginfo: Any = None) -> dict[str, Any]:
+    def run(
+        self, images: Tensor, filename_prefix: str, prompt: Any = None, extra_pnginfo: Any = None
+    ) -> dict[str, Any]:
         notes = {"prompt": prompt, **(extra_pnginfo or {})}
         output = self.FOLDERS.of("output")
         place = inside(output, filename_prefix.strip("/") or "ComfyUI")
@@ -204,6 +230,7 @@ def _shown(names: list[str], subfolder: str, kind: str) -> dict[str, Any]:
 NODES: dict[str, tuple[type[_CoreNode], str]] = {
     "LoadImage": (_LoadImage, "Load Image"),
     "LoadImageMask": (_LoadImageMask, "Load Image (as Mask)"),
+    "EmptyImage": (_EmptyImage, "EmptyImage"),
     "SaveImage": (_SaveImage, "Save Image"),
     "PreviewImage": (_PreviewImage, "Preview Image"),
     "MaskPreview": (_MaskPreview, "Preview Mask"),

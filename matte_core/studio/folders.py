@@ -35,7 +35,7 @@ class Folders:
         return self.temp if kind == "temp" else self.base / kind
 
     def find(self, name: str, kind: str = "input", subfolder: str = "") -> Path:
-        """The path of a file, there or not; "name [temp]" says its kind. Raises UsageError for a name that leads out."""
+        """Path of a file, there or not; "name [temp]" says its kind. Raises UsageError for a name that leads out."""
         annotated = _ANNOTATED.fullmatch(name)
         if annotated:
             name, kind = annotated["name"], annotated["kind"]

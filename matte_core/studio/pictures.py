@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ def write_png(picture: Tensor, place: Path, notes: Mapping[str, Any], compressio
     image.save(place, "PNG", pnginfo=written, compress_level=compression)
 
 
-def with_alpha_of(place: Path, drawn: BinaryIO) -> bytes:
+def with_alpha_of(place: Path, drawn: IO[bytes]) -> bytes:
     """PNG of the picture at `place` with the alpha of a drawn one: what the page's mask editor saves."""
     picture = _open(place).convert("RGBA")
     alpha = _read(drawn, "the drawn mask").convert("RGBA").getchannel("A")
@@ -75,7 +75,7 @@ def _open(place: Path) -> Image.Image:
         raise SourceError(f"{place.name} cannot be read ({error.strerror or error}). Upload it again.") from None
 
 
-def _read(file: BinaryIO, name: str) -> Image.Image:
+def _read(file: IO[bytes], name: str) -> Image.Image:
     try:
         with Image.open(file) as opened:
             picture = ImageOps.exif_transpose(opened)

@@ -59,9 +59,7 @@ def constants(node: Node, inputs: Mapping[str, Any]) -> dict[str, list[Any]]:
     described = inputs_of(node)
     known = {name for group in WIDGETS_AND_SOCKETS for name in described.get(group, {})}
     return {
-        name: [None if is_link(value) else value]
-        for name, value in inputs.items()
-        if is_link(value) or name in known
+        name: [None if is_link(value) else value] for name, value in inputs.items() if is_link(value) or name in known
     }
 
 

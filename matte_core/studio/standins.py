@@ -106,4 +106,3 @@ def _folder_paths(folders: Folders) -> ModuleType:
             "exists_annotated_filepath": lambda name: folders.find(name).is_file(),
         },
     )
-

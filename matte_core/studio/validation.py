@@ -42,7 +42,8 @@ def validate(prompt: Any, table: Table, only: Sequence[str] | None = None) -> Ve
     if broken is not None:
         return Verdict(error=broken)
     wanted = [
-        node for node in prompt
+        node
+        for node in prompt
         if is_output(table.classes[prompt[node]["class_type"]]) and (only is None or node in only)
     ]
     if not wanted:
@@ -97,7 +98,9 @@ def _problems(prompt: Prompt, table: Table, wanted: Sequence[str]) -> dict[str, 
         except Exception as error:  # whatever a pack's own check raises
             kind = f"{type(error).__module__}.{type(error).__qualname__}"
             found[node] = [
-                problem("exception_during_validation", "Exception when validating node", str(error), exception_type=kind)
+                problem(
+                    "exception_during_validation", "Exception when validating node", str(error), exception_type=kind
+                )
             ]
         if node in circle:
             found[node].append(problem("dependency_cycle", "Dependency cycle detected", "Break the circle."))
@@ -160,9 +163,7 @@ class _Checker:
         slot = link[1] if len(link) == 2 else None
         if not isinstance(slot, int) or isinstance(slot, bool) or not 0 <= slot < len(slots):
             message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
-            return problem(
-                "bad_linked_input", message, name, input_name=name, input_config=config, received_value=link
-            )
+            return problem("bad_linked_input", message, name, input_name=name, input_config=config, received_value=link)
         received = self._received[name] = slots[slot]
         if "input_types" in self._own or fits(received, kind):
             return None

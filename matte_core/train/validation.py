@@ -71,7 +71,9 @@ def validate(net: NetM, crops: Crops, device: torch.device, batch: int = 8) -> d
     first, second = torch.cat(absolute).numpy(), torch.cat(squared).numpy()
     kinds = np.array(crops.kinds)
     chosen = {"all": np.ones(len(kinds), bool), **{name: kinds == name for name in dict.fromkeys(crops.kinds)}}
-    return {name: Score(tuple(first[m].mean(0).tolist()), tuple(second[m].mean(0).tolist())) for name, m in chosen.items()}
+    return {
+        name: Score(tuple(first[m].mean(0).tolist()), tuple(second[m].mean(0).tolist())) for name, m in chosen.items()
+    }
 
 
 @torch.no_grad()

@@ -11,9 +11,10 @@ import OpenImageIO as oiio
 import pytest
 
 from matte_core.frame import Frame
+from matte_core.io.reader import read_sequence
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
-from matte_core.shot import Shot
+from matte_core.shot import Job, Result, Shot, Verb, make, register
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "exr"
 
@@ -106,3 +107,57 @@ def raw(path: Path) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
 @pytest.fixture(name="raw")
 def raw_fixture() -> Callable[[Path], tuple[tuple[str, ...], Any, dict[str, Any]]]:
     return raw
+
+
+METADATA = {
+    "FramesPerSecond": (oiio.TypeRational, (24000, 1001)),
+    "smpte:KeyCode": (oiio.TypeKeyCode, (1, 2, 3, 4, 5, 6, 7)),
+    "reelName": "A001_C002",
+    "nuke/node_hash": "abc",
+    "owner": "the studio",
+    "comments": "x" * 300,
+    "DateTime": "2026:01:02 03:04:05",
+    "worldToCamera": (oiio.TypeMatrix44, tuple(float(np.float32(i / 7)) for i in range(16))),
+    "m33": (oiio.TypeMatrix33, tuple(float(i) for i in range(9))),
+    "v2i": (oiio.TypeVector2i, (1, 2)),
+    "v3i": (oiio.TypeVector3i, (1, 2, 3)),
+    "box2i": (oiio.TypeBox2i, (0, 1, 2, 3)),
+    "views": (oiio.TypeDesc("string[2]"), ("left", "right")),
+    "gain": (oiio.TypeFloat, 0.5),
+    "takes": (oiio.TypeInt, -5),
+    "screenWindowWidth": (oiio.TypeFloat, 2.0),
+    "PixelAspectRatio": (oiio.TypeFloat, 2.0),
+}
+
+
+def _inverted(job: Job) -> Result:
+    frames = [job.one(0, number) for number in job.numbers]
+    return Result([frame.having(1 - frame.pixels[:1]) for frame in frames])
+
+
+register(Verb("test inverted", _inverted))
+
+
+@pytest.fixture
+def plate(tmp_path: Path, picture: Callable[..., Path], noise: Callable[..., Any]) -> Shot:
+    """Four frames with overscan and metadata, a timecode each."""
+    (tmp_path / "plates").mkdir()
+    for number in range(1001, 1005):
+        entries = {**METADATA, "smpte:TimeCode": (oiio.TypeTimeCode, (number, 89))}
+        path = tmp_path / "plates" / f"p_v003.{number}.exr"
+        picture(
+            path, noise(6, 8, 3, number), ("R", "G", "B"), attributes=entries, origin=(-2, -1), display=(0, 0, 5, 4)
+        )
+    return read_sequence(str(tmp_path / "plates" / "p_v003.####.exr"))
+
+
+@pytest.fixture
+def matte(plate: Shot) -> Shot:
+    """One minus the red of the plate."""
+    return make("test inverted", (plate,), kind="matte", channels=("A",))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> str:
+    (tmp_path / "out").mkdir()
+    return str(tmp_path / "out" / "m_v001.####.exr")

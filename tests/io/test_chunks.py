@@ -37,6 +37,22 @@ def test_chunks_never_written_are_counted(tmp_path: Path, picture: Picture, nois
     assert cut_short(path) == "1 of 4 chunks were never written"
 
 
+def test_a_file_of_several_parts_is_cut_where_a_part_is_lost(tmp_path: Path, noise: Callable[..., Any]) -> None:
+    path = tmp_path / "a.exr"
+    specs = [oiio.ImageSpec(16, 64, 3, oiio.HALF) for _ in range(2)]
+    for spec, name in zip(specs, ("one", "two"), strict=True):
+        spec.attribute("oiio:subimagename", name)
+    target = oiio.ImageOutput.create(str(path))
+    assert target.open(str(path), tuple(specs))
+    assert target.write_image(noise(64, 16, 3))
+    assert target.open(str(path), specs[1], "AppendSubimage")
+    assert target.write_image(noise(64, 16, 3, 1))
+    assert target.close()
+    assert cut_short(path) == ""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    assert cut_short(path) == "3 of 8 chunks are cut off"
+
+
 def test_every_good_file_of_others_is_whole(shared: Path) -> None:
     good = [
         path

@@ -38,6 +38,11 @@ def test_the_number_of_digits_is_what_was_written(place: str, digits: int) -> No
     assert parse(f"shot.{place}.exr")[0].padding == digits
 
 
+def test_one_sign_is_four_digits_when_written_too(tmp_path: Path) -> None:
+    assert output_file(f"{tmp_path}/a.#.exr", 7).name == "a.0007.exr"
+    assert output_file(f"{tmp_path}/a.@.exr", 7).name == "a.7.exr"
+
+
 def test_digits_in_the_folder_and_in_the_version_are_never_replaced(tmp_path: Path) -> None:
     pattern = str(tmp_path / "sh010" / "plate_v003.####.exr")
     assert output_file(pattern, 1001) == tmp_path / "sh010" / "plate_v003.1001.exr"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,22 @@ def chain(node: Any, pattern: str, **key: Any) -> Shot:
 
 def test_an_input_is_described_with_type_default_range_and_tooltip(node: Any) -> None:
     described = type(node("MatteTKey")).INPUT_TYPES()
-    assert described["required"] == {
-        "plate": ("IMAGE,MATTE_SHOT", {"tooltip": "The plate."}),
+    assert described["required"] == {"plate": ("IMAGE,MATTE_SHOT", {"tooltip": "The plate."})}
+    assert described["optional"] == {
+        "guide": ("MASK,MATTE_SHOT", {"tooltip": "A guide. 1 = selected, opaque."}),
         "gain": ("FLOAT", {"tooltip": "Gain.", "default": 1.0, "min": 0, "max": 4, "step": 0.01}),
         "width": ("INT", {"tooltip": "Width.", "default": 3, "min": 0, "max": 9, "step": 1}),
         "soft": ("BOOLEAN", {"tooltip": "Soft.", "default": True}),
         "model": (["fast", "good"], {"tooltip": "Model.", "default": "good"}),
     }
-    assert described["optional"] == {
-        "guide": ("MASK,MATTE_SHOT", {"tooltip": "A guide. 1 = selected, opaque."}),
-    }
     text = type(node("MatteTRead")).INPUT_TYPES()["required"]["path"]
     assert text == ("STRING", {"tooltip": "The files.", "default": "", "multiline": False})
+
+
+def test_a_prompt_older_than_a_widget_still_runs_with_its_default(node: Any, plate_files: str) -> None:
+    (plate,) = node("MatteTRead").run(path=plate_files)
+    (matte,) = node("MatteTKey").run(plate=plate)
+    assert matte.parameters["gain"] == 1.0
 
 
 def test_a_class_says_what_the_search_the_menu_and_the_help_need(load: Any, ops: Any) -> None:
@@ -80,8 +83,8 @@ def test_write_resumes_and_brings_deleted_frames_back(node: Any, plate_files: st
     said = write.run(matte=chain(node, plate_files), out="a.####.exr")
     assert worked.numbers == [1002]
     assert said["ui"]["text"][0] == "1 frames written, 3 were finished before."
-    state = type(write).IS_CHANGED(matte=None, out="a.####.exr")
-    assert state != state  # not a number: ComfyUI runs it every time
+    states = [type(write).IS_CHANGED(matte=None, out="a.####.exr") for _ in range(2)]
+    assert (states[0],) != (states[1],)  # ComfyUI compares containers, so that it runs every time
 
 
 def test_files_of_other_settings_are_replaced_only_when_asked(node: Any, plate_files: str, worked: Any) -> None:
@@ -200,14 +203,3 @@ def test_memory_is_asked_of_comfyui_and_the_models_folder_is_registered(load: An
     host.register_models()
     assert comfy.freed == [1234]
     assert comfy.models == [("matte", str(comfy.folder / "models" / "matte"))]
-
-
-def test_a_fingerprint_of_a_thousand_files_takes_less_than_half_a_second(load: Any, comfy: Any) -> None:
-    folder = comfy.folder / "input" / "many"
-    folder.mkdir()
-    for number in range(1000):
-        (folder / f"p.{number:04d}.exr").write_bytes(b"x")
-    started = time.perf_counter()
-    fingerprint = load("host").fingerprint("many/p.####.exr")
-    assert time.perf_counter() - started < 0.5
-    assert len(fingerprint) == 64

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import matte_core.ops  # noqa: F401  (fills OPS)
 from matte_core.graph import node_types, widget_names
 from matte_core.io.image import read_header
 from matte_core.workflow import load as load_workflow
@@ -47,8 +48,11 @@ class Server:
         """ComfyUI's history of a prompt, waited for."""
         body = json.dumps({"prompt": prompt}).encode()
         request = urllib.request.Request(self.address + "/prompt", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            number = json.loads(answer.read())["prompt_id"]
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                number = json.loads(answer.read())["prompt_id"]
+        except urllib.error.HTTPError as refusal:
+            raise AssertionError(refusal.read().decode()) from None
         end = time.monotonic() + RUN_SECONDS
         while time.monotonic() < end:
             history = self.get(f"/history/{number}")

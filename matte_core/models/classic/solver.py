@@ -25,9 +25,11 @@ _TOLERANCE = 1e-7  # residual at which alpha no longer changes in its third digi
 _GOOD_ENOUGH = 1e-4  # residual that is still used when the solver stops early
 _ITERATIONS = 3000
 
-# Dropped below this, entries of the factor per row it leaves (measured on photographs), rows it is used for.
-# The finer the factor the fewer iterations; the limits keep its memory under 0.7 GB up to 3 million unknowns.
-_FACTORS = ((1e-4, 95, 400_000), (1e-3, 48, 850_000), (1e-2, 22, 1_900_000), (2e-2, 17, 4_000_000))
+# Entries below this are dropped from the factor; bytes it then takes per unknown pixel (measured on photographs).
+# The finer the factor, the fewer the iterations: the finest that fits is used.
+_FACTORS = ((1e-4, 1520), (1e-3, 770), (3e-3, 500), (1e-2, 350), (2e-2, 270))
+_FACTOR_BYTES = 750_000_000
+_ENTRY_BYTES = 16
 
 _threads = threading.Lock()  # the search for neighbours must not run twice at once in one process
 
@@ -102,13 +104,13 @@ class _Watch:
 def _preconditioner(system: System, factor: bool) -> Callable[[Values], Values]:
     """An incomplete Cholesky factor as fine as its memory allows, else the diagonal."""
     count = len(system.right)
-    for threshold, fill, most in _FACTORS if factor else ():
-        if count <= most:
+    for threshold, size in _FACTORS if factor else ():
+        if count * size <= _FACTOR_BYTES or (threshold, size) == _FACTORS[-1]:
             try:
                 return _factor(  # type: ignore[no-any-return]
                     system.upper,
                     discard_threshold=threshold,
-                    max_nnz=int(1.5 * fill * count) + 1000,
+                    max_nnz=int(1.5 * size * count) // _ENTRY_BYTES + 1000,
                     diag_keep_discarded=False,
                 )
             except ValueError:  # it fills up, or is not positive definite: a coarser one may do

@@ -61,7 +61,7 @@ def fill_in(values: Tensor, weight: Tensor) -> Tensor:
     Pull-push: averages of ever larger cells, filled from coarse to fine. A picture without any weight becomes 0.
     """
     sums, weights = values * weight, weight
-    levels = []
+    levels: list[tuple[Tensor, Tensor]] = []
     while min(sums.shape[-2:]) > 3 and len(levels) < _LEVELS:
         levels.append((sums, weights))
         sums = functional.avg_pool2d(sums, 2, ceil_mode=True)

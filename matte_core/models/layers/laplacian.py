@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from matte_core.models.layers.blocks import Blocks
+from matte_core.models.layers.blocks import rows_of
 
 _CHUNK = 1 << 16  # windows at once: bounds the memory
 _REACH = 2  # two windows of radius 1 that share a pixel span 5 pixels
 _SIDE = 2 * _REACH + 1
+_CENTRE = _SIDE**2 // 2
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class Stencil:
         padded = torch.nn.functional.pad(known, (_REACH,) * 4).flatten()
         return -(self.values * padded[self.neighbours]).sum(1)
 
-    def among_unknown(self) -> Blocks:
-        """The part that links unknown pixels, one unknown per node."""
-        return Blocks(self.values[:, :, None, None], self.place[self.neighbours], self.rows, self.columns)
+    def among_unknown(self) -> Tensor:
+        """The part (N, N) that links unknown pixels, sparse."""
+        return rows_of(self.values, self.place[self.neighbours], self.count)
 
 
 def matting_stencil(colours: Tensor, unknown: Tensor, regular: float) -> Stencil:
@@ -60,11 +61,11 @@ def matting_stencil(colours: Tensor, unknown: Tensor, regular: float) -> Stencil
     offsets = _offsets(_REACH, wide, unknown.device)
     spill = len(own)  # a row for what would land on known pixels
     place[place < 0] = spill
-    values = torch.zeros((spill + 1) * _SIDE**2, dtype=torch.float64, device=unknown.device)
-    padded = torch.nn.functional.pad(colours, (_REACH,) * 4).flatten(1).T.contiguous()
-    for centres in _windows(unknown, wide).split(_CHUNK):
+    values = torch.zeros(_SIDE**2, spill + 1, dtype=torch.float64, device=unknown.device)
+    padded = torch.nn.functional.pad(colours, (_REACH,) * 4).flatten(1)
+    for centres in torch.split(_windows(unknown, wide), _CHUNK):
         _add_windows(values, place, padded, centres, wide, regular)
-    return Stencil(values.view(-1, _SIDE**2)[:spill], own[:, None] + offsets, place, rows, columns)
+    return Stencil(values[:, :spill].T.contiguous(), own[:, None] + offsets, place, rows, columns)
 
 
 def _windows(unknown: Tensor, wide: int) -> Tensor:
@@ -77,35 +78,33 @@ def _windows(unknown: Tensor, wide: int) -> Tensor:
 
 
 def _add_windows(values: Tensor, place: Tensor, padded: Tensor, centres: Tensor, wide: int, regular: float) -> None:
-    """Add the terms of the windows about `centres` to the flat stencil `values`, in place."""
-    members = centres[:, None] + _offsets(1, wide, centres.device)
-    colours = padded[members]
-    away = colours - colours.mean(1, keepdim=True)
-    whitened = _whiten(away, away.mT @ away / 9 + _eye(regular / 9, away))
-    terms = torch.eye(9, dtype=away.dtype, device=away.device) - (1 + whitened @ whitened.mT) / 9
-    slots = _slots(centres.device)
-    index = place[members][:, :, None] * _SIDE**2 + slots
-    values.index_add_(0, index.flatten(), terms.flatten())
+    """Add the terms of the windows about `centres` to the stencil `values` (25, N + 1), in place."""
+    members = _offsets(1, wide, centres.device)[:, None] + centres
+    owners = place[members]
+    whitened = _whitened(padded[:, members], regular / 9)
+    for i in range(9):
+        for j in range(i, 9):
+            term = float(i == j) - (1 + (whitened[:, i] * whitened[:, j]).sum(0)) / 9
+            step = (j // 3 - i // 3) * _SIDE + j % 3 - i % 3
+            values[_CENTRE + step].index_add_(0, owners[i], term)
+            if i != j:
+                values[_CENTRE - step].index_add_(0, owners[j], term)
 
 
-def _whiten(away: Tensor, covariance: Tensor) -> Tensor:
-    """(W, 9, 3) colours divided by the Cholesky factor of their covariance (W, 3, 3)."""
-    factor = torch.linalg.cholesky_ex(covariance)[0]
-    return torch.linalg.solve_triangular(factor, away.mT, upper=False).mT
-
-
-def _eye(scale: float, like: Tensor) -> Tensor:
-    return scale * torch.eye(3, dtype=like.dtype, device=like.device)
+def _whitened(colours: Tensor, regular: float) -> Tensor:
+    """Colours (3, 9, W) of windows, less their mean, divided by the Cholesky factor of their covariance."""
+    red, green, blue = colours - colours.mean(1, keepdim=True)
+    rr = (red.square().mean(0) + regular).sqrt()
+    gr = (green * red).mean(0) / rr
+    br = (blue * red).mean(0) / rr
+    gg = (green.square().mean(0) + regular - gr.square()).clamp_min(regular).sqrt()
+    gb = ((green * blue).mean(0) - gr * br) / gg
+    bb = (blue.square().mean(0) + regular - br.square() - gb.square()).clamp_min(regular).sqrt()
+    first = red / rr
+    second = (green - gr * first) / gg
+    return torch.stack([first, second, (blue - br * first - gb * second) / bb])
 
 
 def _offsets(reach: int, wide: int, device: torch.device) -> Tensor:
     steps = torch.arange(-reach, reach + 1, device=device)
     return (steps[:, None] * wide + steps).flatten()
-
-
-def _slots(device: torch.device) -> Tensor:
-    """(9, 9) place in the 5 x 5 stencil of window member j as seen from member i."""
-    steps = torch.arange(-1, 2, device=device)
-    rows, columns = steps.repeat_interleave(3), steps.repeat(3)
-    down, across = rows - rows[:, None], columns - columns[:, None]
-    return (down + _REACH) * _SIDE + across + _REACH

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from matte_core.models.layers.blocks import Blocks, coarsen, dense, join, orthonormal, sparse, transfers
+from matte_core.models.layers.blocks import Grid, diagonal_of, join
 
 _FIRST, _NEXT = 4, 2  # pixels, then squares, along the side of an aggregate
 _COARSEST = 900
@@ -33,22 +33,19 @@ class _Level:
 class Hierarchy:
     """The matrix A (N, N), ready to solve (A + d I) x = b for any d.
 
-    `blocks` is the matrix, one unknown per node; `candidates` (N, 1, 4) the functions the coarse levels must hold.
+    Its candidates are the functions the coarse levels must hold.
     """
 
-    def __init__(self, blocks: Blocks, candidates: Tensor) -> None:
+    def __init__(self, grid: Grid) -> None:
         self._levels: list[_Level] = []
-        side = _FIRST
-        while blocks.size > _COARSEST and len(self._levels) < _MOST_LEVELS:
-            rows, columns, aggregate = join(blocks.rows // side, blocks.columns // side)
-            basis, candidates = orthonormal(candidates, aggregate, len(rows))
-            coarse = coarsen(blocks, basis, aggregate, rows, columns)
-            if coarse.size >= blocks.size:
+        while grid.size > _COARSEST and len(self._levels) < _MOST_LEVELS:
+            joined = join(grid, _NEXT if self._levels else _FIRST)
+            if joined.coarse.size >= grid.size:
                 break
-            matrix = sparse(blocks)
-            self._levels.append(_Level(matrix, _stable_diagonal(blocks, matrix), *transfers(basis, aggregate, len(rows))))
-            blocks, side = coarse, _NEXT
-        self._coarsest = dense(blocks)
+            diagonal = _stable_diagonal(grid.matrix)
+            self._levels.append(_Level(grid.matrix, diagonal, joined.down, joined.up))
+            grid = joined.coarse
+        self._coarsest = grid.matrix.to_dense()
         self._fine = self._levels[0].matrix if self._levels else self._coarsest
 
     def solve(self, right: Tensor, diagonal: Tensor, start: Tensor, tolerance: float, most: int) -> Tensor:
@@ -96,9 +93,9 @@ class Hierarchy:
         return answer + smooth * (residual - level.matrix @ answer - diagonal * answer)
 
 
-def _stable_diagonal(blocks: Blocks, matrix: Tensor) -> Tensor:
+def _stable_diagonal(matrix: Tensor) -> Tensor:
     """(n,) the diagonal, enlarged so that one step of Jacobi's method with it is stable."""
-    diagonal = blocks.diagonal().clamp_min(1e-12)
+    diagonal = diagonal_of(matrix).clamp_min(1e-12)
     signs = torch.where(torch.arange(len(diagonal), device=diagonal.device) % 2 == 0, 1.0, -1.0)
     vector = (signs * torch.linspace(0.5, 1.5, len(diagonal), device=diagonal.device).cos()).to(diagonal)[:, None]
     largest = torch.ones((), dtype=diagonal.dtype, device=diagonal.device)

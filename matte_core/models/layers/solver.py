@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from matte_core.models.layers.blocks import Grid
+from matte_core.models.layers.colour_models import colour_models
 from matte_core.models.layers.laplacian import matting_stencil
 from matte_core.models.layers.multigrid import Hierarchy
 
@@ -36,7 +38,8 @@ class MattingSystem:
         self._pull = stencil.towards_known(self._known)
         self._hierarchy: Hierarchy | None = None
         if stencil.count:
-            self._hierarchy = Hierarchy(stencil.among_unknown(), _candidates(colours, self._unknown))
+            candidates = _candidates(colours, self._unknown)
+            self._hierarchy = Hierarchy(Grid(stencil.among_unknown(), stencil.rows, stencil.columns, candidates))
 
     @property
     def unknown(self) -> Tensor:
@@ -54,7 +57,7 @@ class MattingSystem:
         """
         count = len(self._pull)
         target = torch.full((count, len(priors)), 0.5, dtype=torch.float64, device=self._pull.device)
-        pulls = [_ANCHOR if prior is None else max(float(weight), _ANCHOR) for prior, weight in zip(priors, weights)]
+        pulls = [_ANCHOR if prior is None else max(float(weight), _ANCHOR) for prior, weight in zip(priors, weights, strict=True)]
         for column, prior in enumerate(priors):
             if prior is not None:
                 target[:, column] = torch.nan_to_num(prior[self._unknown].double(), 0.5).clamp(0, 1)
@@ -72,8 +75,19 @@ class MattingSystem:
 
 
 def _candidates(colours: Tensor, unknown: Tensor) -> Tensor:
-    """(N, 1, 4) of 1, red, green, blue at the unknown pixels: locally, alpha is nearly a sum of these."""
-    return torch.cat([torch.ones_like(colours[:1]), colours])[:, unknown].T[:, None].contiguous()
+    """(N, 4) of 1, red, green, blue at the unknown pixels: locally, alpha is nearly a sum of these."""
+    return torch.cat([torch.ones_like(colours[:1]), colours])[:, unknown].T.contiguous()
+
+
+def prepared(pixels: Tensor, trimap: Tensor) -> tuple[MattingSystem, Tensor]:
+    """The matting system of `pixels` (3, H, W) and `trimap` (H, W), and its two solves (2, H, W): closed form,
+    colour prior. Without any known foreground or background the second is the first: colours say nothing then."""
+    system = MattingSystem(pixels, trimap)
+    if not bool((trimap > 0.75).any()) or not bool((trimap < 0.25).any()):
+        return system, system.solve([None], [0.0]).repeat(2, 1, 1)
+    bounded = torch.nan_to_num(pixels.float(), posinf=BRIGHTEST, neginf=0.0).clamp(-BRIGHTEST, BRIGHTEST)
+    prior = colour_models(bounded[None], trimap[None, None].float()).discriminant[0, 0].clamp(0, 1)
+    return system, system.solve([None, prior], [0.0, PRIOR_WEIGHT])
 
 
 def unknown_box(trimap: Tensor, margin: int) -> tuple[slice, slice]:
@@ -86,4 +100,3 @@ def unknown_box(trimap: Tensor, margin: int) -> tuple[slice, slice]:
             return slice(0, 0), slice(0, 0)
         slices.append(slice(max(int(lines[0]) - margin, 0), min(int(lines[-1]) + 1 + margin, side)))
     return slices[0], slices[1]
-

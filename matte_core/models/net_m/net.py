@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -50,18 +51,18 @@ class NetM(nn.Module):
         widths, full = settings.widths, settings.full
         self.enter = Convolution(_INPUTS, widths[0], 2)
         self.first = Residual(widths[0])
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(
             nn.Sequential(Convolution(wide, next_, 2), Residual(next_))
-            for wide, next_ in zip(widths, widths[1:], strict=False)
+            for wide, next_ in pairs
         )
-        pairs = list(zip(widths[1:], widths, strict=False))
-        self.up = nn.ModuleList(Upward(coarse, fine, fine) for coarse, fine in reversed(pairs))
+        self.up = nn.ModuleList(Upward(coarse, fine, fine) for fine, coarse in reversed(pairs))
         self.coarse = nn.Conv2d(widths[0], full, 1)
         self.full = Convolution(_INPUTS + full, full)
         self.heads = nn.Conv2d(full, 3, 3, 1, 1)
         self.shortcut = nn.Parameter(torch.tensor([1.2, 4.0]))
-        nn.init.zeros_(self.heads.weight)
-        nn.init.zeros_(self.heads.bias)
+        for parameter in self.heads.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> Answer:
         with torch.no_grad():

@@ -20,21 +20,21 @@ def load_photographs(folder: Path) -> list[Map]:
     """Scene-linear pictures (H, W, 3), 0 to 1000, of every .exr and .hdr file under `folder`, in name order.
 
     A picture twice as wide as high is taken for a panorama and loses its stretched top and bottom.
-    Raises SourceError where a file cannot be read.
+    Raises SourceError where a file cannot be read or has no R, G and B.
     """
     return [_load(path) for path in sorted(folder.rglob("*")) if path.suffix in _ENDINGS]
 
 
 def _load(path: Path) -> Map:
-    pixels, _ = read_pixels(path, ("R", "G", "B"))
-    clean = np.ascontiguousarray(np.clip(np.nan_to_num(np.moveaxis(pixels, 0, -1)), 0, _BRIGHTEST))
+    pixels = read_pixels(path, ("R", "G", "B"))[0].transpose(1, 2, 0)
+    clean = np.ascontiguousarray(np.clip(np.nan_to_num(pixels), 0, _BRIGHTEST), dtype=np.float32)
     height, width = clean.shape[:2]
     return clean[height // 8 : height * 7 // 8] if width == 2 * height else clean
 
 
 def cut(random: Random, photographs: Photographs, size: int) -> Map:
     """(size, size, 3) scene-linear part of a random photograph at a random scale; mean about 0.3."""
-    picture = photographs[random.integers(0, len(photographs))]
+    picture = photographs[int(random.integers(0, len(photographs)))]
     height, width = picture.shape[:2]
     side = int(log_uniform(random, min(64, height), min(height, width)))
     top, left = int(random.integers(0, height - side + 1)), int(random.integers(0, width - side + 1))

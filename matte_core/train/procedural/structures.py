@@ -33,7 +33,9 @@ def rods(random: Random, size: int, layers: int) -> tuple[Map, Map, Map]:
             grey = int(random.integers(50, 220))
             shine = int(np.clip(grey * random.uniform(0.6, 1.9), 30, 250))
             for offset in np.arange(-side, side, spacing * random.uniform(0.7, 1.8)):
-                drift = offset * (1 + bow * reach / side) + amplitude * np.sin(reach / side * 6.28 * waves + offset / side)
+                drift = offset * (1 + bow * reach / side) + amplitude * np.sin(
+                    reach / side * 6.28 * waves + offset / side
+                )
                 path = [fixed_point(side / 2 + reach[:, None] * across + drift[:, None] * down)]
                 cv2.polylines(cover, path, False, 255, width, cv2.LINE_AA, 4)
                 cv2.polylines(paint, path, False, [grey] * 3, width + 2, cv2.LINE_8, 4)

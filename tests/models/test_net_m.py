@@ -1,0 +1,116 @@
+"""The small Net-M: its card, its weights, and its answers for pictures of any size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from matte_core.errors import ModelError
+from matte_core.models.net_m import SAFE, SHARP
+from matte_core.models.net_m.model import SMALL, apply
+from matte_core.models.net_m.net import NetM, Settings, prepare
+from matte_core.models.weights import PACKAGED, sha256
+
+CPU = torch.device("cpu")
+FILE = PACKAGED / SHARP.card.weights.file  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def trained() -> NetM:
+    return SHARP.load(FILE, CPU)
+
+
+def disc(height: int, width: int, band: float = 6.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames (1, 3, H, W), trimaps (1, 1, H, W) and alphas (1, 1, H, W) of a soft disc on an uneven background."""
+    rows, columns = torch.meshgrid(torch.arange(height * 1.0), torch.arange(width * 1.0), indexing="ij")
+    distance = torch.hypot(rows - height / 2, columns - width / 2)
+    radius = min(height, width) / 3
+    alpha = ((radius - distance) / 4 + 0.5).clamp(0, 1)
+    wave = 0.1 * torch.sin(rows / 5) * torch.cos(columns / 7)
+    front = torch.tensor([0.7, 0.4, 0.2])[:, None, None] + wave
+    back = torch.tensor([0.1, 0.3, 0.6])[:, None, None] - wave
+    trimap = torch.where((distance - radius).abs() < band, 0.5, (distance < radius).float())
+    return (front * alpha + back * (1 - alpha))[None], trimap[None, None], alpha[None, None]
+
+
+def test_the_weights_are_the_ones_the_card_means_and_say_where_they_come_from() -> None:
+    card = SHARP.card.weights
+    assert card is not None and card == SAFE.card.weights
+    assert sha256(FILE) == card.sha256
+    assert FILE.stat().st_size < 8_000_000
+    assert card.megabytes == pytest.approx(FILE.stat().st_size / 1e6, abs=0.1)
+    assert card.licence == "Apache-2.0" and card.commercial
+    for fact in ("recipe", "seed", "iterations", "2-core CPU"):
+        assert fact in card.origin
+    assert all(tensor.dtype in (torch.float16, torch.int64) for tensor in load_file(FILE).values())
+
+
+def test_the_network_is_of_the_size_that_was_meant() -> None:
+    assert 700_000 < sum(parameter.numel() for parameter in NetM(SMALL).parameters()) < 1_200_000
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    tensors = load_file(FILE)
+    tensors.pop(next(iter(tensors)))
+    save_file(tensors, tmp_path / "less.safetensors")
+    with pytest.raises(ModelError):
+        SHARP.load(tmp_path / "less.safetensors", CPU)
+    with pytest.raises(ModelError, match="needs its weights"):
+        SHARP.load(None, CPU)
+
+
+@pytest.mark.parametrize("model", [SHARP, SAFE], ids=["sharp", "safe"])
+def test_a_plain_disc_is_matted_well_whatever_its_exposure(model: object, trained: NetM) -> None:
+    frames, trimaps, alphas = disc(90, 121)
+    unknown = trimaps == 0.5
+    for exposure in (0.4, 1.0, 3.0):
+        layers, state = model.step(trained, frames * exposure, {"trimap": trimaps}, None)  # type: ignore[attr-defined]
+        alpha = layers["alpha"]
+        assert alpha.shape == alphas.shape and state is None
+        assert float((alpha - alphas).abs()[unknown].mean()) < 0.06
+        assert torch.equal(alpha[~unknown], trimaps[~unknown])
+
+
+def test_layers_and_frames_are_answered_one_by_one(trained: NetM) -> None:
+    frames, trimaps, _ = disc(64, 64)
+    both = torch.cat([trimaps, 1 - trimaps], 1).repeat(2, 1, 1, 1)
+    pictures = torch.cat([frames, frames * 0.8])
+    together = SHARP.step(trained, pictures, {"trimap": both}, None)[0]["alpha"]
+    alone = SHARP.step(trained, pictures[1:], {"trimap": both[1:, :1]}, None)[0]["alpha"]
+    assert together.shape == (2, 2, 64, 64)
+    assert torch.equal(together[1, 0], alone[0, 0])
+
+
+def test_a_frame_with_nan_or_one_known_side_gives_a_finite_answer(trained: NetM) -> None:
+    frames, trimaps, _ = disc(64, 64)
+    frames[0, :, 30:34, 10:14] = float("nan")
+    only_background = torch.where(trimaps == 1, 0.5, trimaps)
+    for model in (SHARP, SAFE):
+        for guide in (trimaps, only_background, torch.full_like(trimaps, 0.5)):
+            alpha = model.step(trained, frames, {"trimap": guide}, None)[0]["alpha"]
+            assert bool(torch.isfinite(alpha).all())
+            assert float(alpha.min()) >= 0 and float(alpha.max()) <= 1
+
+
+def test_tiles_give_what_the_whole_picture_gives(trained: NetM) -> None:
+    frames, trimaps, alphas = disc(320, 704, 12)
+    solved = alphas.repeat(1, 2, 1, 1) * 0.8 + 0.1
+    with torch.no_grad():
+        features, start = prepare(frames, trimaps, solved, torch.zeros(1, 1, 1, 1))
+        whole = trained.blend(features, start, solved).alpha[0, 0]
+    tiled = apply(trained, frames[0], trimaps[0, 0], solved[0])
+    difference = (whole - tiled).abs()[trimaps[0, 0] == 0.5]
+    assert float(difference.mean()) < 0.002
+    assert float(difference.max()) < 0.05
+
+
+def test_shares_of_the_blend_add_up_and_start_even() -> None:
+    frames, trimaps, alphas = disc(64, 96)
+    net = NetM(Settings((4, 4, 4, 4, 4), 4)).eval()
+    answer = net(frames, trimaps, alphas.repeat(1, 2, 1, 1), torch.zeros(1, 1, 1, 1))
+    assert torch.allclose(answer.shares.sum(1), torch.ones(1, 64, 96))
+    assert torch.allclose(answer.shares, torch.full_like(answer.shares, 1 / 3), atol=1e-5)

@@ -1,0 +1,189 @@
+"""Training: recipes, repeatable batches, and runs that go on as if they had never stopped."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from matte_core.errors import SourceError, UsageError
+from matte_core.models.net_m.net import NetM, Settings
+from matte_core.train import loop
+from matte_core.train.bank import Shard, load_bank, make_bank
+from matte_core.train.batches import Crops
+from matte_core.train.losses import LossWeights, matting_loss, pyramid_loss
+from matte_core.train.recipe import RECIPES, parse_recipe
+
+CPU = torch.device("cpu")
+RECIPE = """
+name = "tiny"
+seed = 3
+[network]
+widths = [4, 4, 6, 6, 8]
+full = 4
+[data]
+shards = 1
+size = 64
+validation = 1
+[optimisation]
+iterations = 6
+batch = 2
+warm_up = 2
+[pace]
+note = 1
+validate = 6
+save = 2
+"""
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    assert done <= of, what
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small bank and small validation crops, shared by the runs here."""
+    made = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 4)
+        make_bank(made / "bank", 1, 1, 64, [])
+    (shard,) = load_bank(made / "bank")
+    (made / "validation").mkdir()
+    shard.save(made / "validation" / "named.npz")
+    return made
+
+
+def start(folder: Path, to: Path) -> Path:
+    """A run's folder at `to` with the shared crops, and its recipe beside it."""
+    to.mkdir()
+    for name in ("bank", "validation"):
+        (to / name).symlink_to(folder / name)
+    recipe = to / "recipe.toml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    return recipe
+
+
+def test_a_killed_run_resumes_to_the_same_curve_and_weights(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = start(folder, tmp_path / "whole")
+    whole = loop.train(recipe, None, CPU, False, tmp_path / "whole", quiet)
+    again = start(folder, tmp_path / "killed")
+    real_step, steps = loop.step, []
+
+    def dying_step(*arguments: object) -> dict[str, float]:
+        steps.append(1)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return real_step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "step", dying_step)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(again, None, CPU, False, tmp_path / "killed", quiet)
+    monkeypatch.setattr(loop, "step", real_step)
+    torch.manual_seed(99)
+    killed = loop.train(again, None, CPU, True, tmp_path / "killed", quiet)
+    first, second = torch.load(whole, weights_only=True), torch.load(killed, weights_only=True)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    curves = [torch.load(tmp_path / run / "last.pt", weights_only=True)["curve"] for run in ("whole", "killed")]
+    assert curves[0] == curves[1]
+    assert len(curves[0]["iterations"]) == 6
+
+
+def test_a_run_leaves_curve_mattes_scores_and_weights(folder: Path, tmp_path: Path) -> None:
+    recipe = start(folder, tmp_path / "run")
+    weights = loop.train(recipe, None, CPU, False, tmp_path / "run", quiet)
+    assert weights.name == "net.pt"
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"curve.png", "mattes_000006.png", "scores_000006.txt", "last.pt", "net.pt"} <= left
+    with pytest.raises(UsageError, match="holds a run already"):
+        loop.train(recipe, None, CPU, False, tmp_path / "run", quiet)
+
+
+def test_resuming_with_another_recipe_or_without_a_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
+    recipe = start(folder, tmp_path / "run")
+    with pytest.raises(SourceError, match="nothing to resume"):
+        loop.train(recipe, None, CPU, True, tmp_path / "run", quiet)
+    loop.train(recipe, None, CPU, False, tmp_path / "run", quiet)
+    recipe.write_text(RECIPE.replace("seed = 3", "seed = 4"), encoding="utf-8")
+    with pytest.raises(SourceError, match="another recipe"):
+        loop.train(recipe, None, CPU, True, tmp_path / "run", quiet)
+
+
+def test_training_lowers_the_loss(folder: Path) -> None:
+    recipe = parse_recipe(RECIPE)
+    run = loop._start(recipe, CPU)
+    crops = Crops(load_bank(folder / "bank"))
+    batch = crops.draw(0, 0, 2)
+    losses = [loop.step(run, recipe, batch)["total"] for _ in range(6)]
+    run.iteration = 2
+    losses += [loop.step(run, recipe, batch)["total"] for _ in range(6)]
+    assert min(losses[6:]) < losses[0]
+
+
+def test_a_batch_is_decided_by_seed_and_iteration(folder: Path) -> None:
+    crops = Crops(load_bank(folder / "bank"))
+    first, again, other = crops.draw(1, 5, 2), crops.draw(1, 5, 2), crops.draw(1, 6, 2)
+    assert torch.equal(first.pixels, again.pixels)
+    assert not torch.equal(first.pixels, other.pixels)
+    assert first.pixels.shape == (2, 3, 64, 64) and first.solved.shape == (2, 2, 64, 64)
+
+
+def test_turning_a_crop_turns_its_solves_with_it(folder: Path) -> None:
+    crops = Crops(load_bank(folder / "bank"))
+    for iteration in range(4):
+        batch = crops.draw(2, iteration, 2)
+        known = batch.unknown == 0
+        assert torch.allclose(batch.solved[:, :1][known], batch.trimap[known], atol=0.01)
+
+
+def test_a_bank_is_made_once_and_a_broken_shard_is_named(folder: Path, tmp_path: Path) -> None:
+    (path,) = (folder / "bank").iterdir()
+    before = path.stat().st_mtime_ns
+    make_bank(folder / "bank", 1, 1, 64, [])
+    assert path.stat().st_mtime_ns == before
+    (tmp_path / "0001_00000.npz").write_bytes(b"no zip")
+    with pytest.raises(SourceError, match="no shard"):
+        list(load_bank(tmp_path))
+    assert len(Shard.load(path)) == 4
+
+
+def test_a_recipe_is_read_strictly() -> None:
+    recipe = parse_recipe(RECIPE)
+    assert recipe.network == Settings((4, 4, 6, 6, 8), 4)
+    assert recipe.optimisation.iterations == 6
+    for wrong, said in (("colour = 1", "colour is no setting"), ('seed = "x"', "must be a int"), ("= 3", "not TOML")):
+        with pytest.raises(UsageError, match=said):
+            parse_recipe(f'name = "a"\n{wrong}\n')
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_that_ship_are_valid(path: Path) -> None:
+    recipe = parse_recipe(path.read_text(encoding="utf-8"))
+    parameters = sum(parameter.numel() for parameter in NetM(recipe.network).parameters())
+    assert 500_000 < parameters < 1_500_000
+
+
+def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_not_count() -> None:
+    truth = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    unknown = torch.zeros_like(truth)
+    unknown[..., :32] = 1
+    wrong_outside = torch.where(unknown > 0, truth, 1 - truth)
+    total, parts = matting_loss(wrong_outside, wrong_outside, truth, unknown, unknown, LossWeights())
+    assert float(total) == pytest.approx(0, abs=1e-6)
+    assert set(parts) == {"absolute", "squared", "pyramid", "composite", "own"}
+    assert float(pyramid_loss(truth * 0.5, truth, unknown)) > 0.01
+
+
+def test_the_average_follows_the_weights() -> None:
+    net = NetM(Settings((4, 4, 4, 4, 4), 4))
+    average = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1.0)
+    loop._average(net, average, 0.75)
+    moved = [(a - b).detach() for a, b in zip(net.parameters(), average.parameters(), strict=True)]
+    assert np.allclose([float(m.mean()) for m in moved], 0.75)
