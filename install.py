@@ -22,7 +22,6 @@ NEEDED = {
     "OpenImageIO": "OpenImageIO",
     "PyOpenColorIO": "opencolorio",
     "pymatting": "pymatting",
-    "fileseq": "fileseq",
     "safetensors": "safetensors",
 }
 log = logging.getLogger("matte.install")

@@ -14,6 +14,8 @@ from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
 from matte_core.shot import Job, Result, Shot, Verb, make, register
 
+LEAST = 2.0**-24  # smallest alpha that half floats hold; below it a pixel counts as not covered
+
 
 def over(foreground: Shot, matte: Shot, background: Shot) -> Shot:
     """The composite (3, H, W): alpha x foreground + (1 - alpha) x background, per channel.
@@ -92,7 +94,7 @@ def _premultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pix
 
 def _unpremultiply(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
     colour, alpha = frames[0].pixels, frames[1].pixels
-    return np.divide(colour, alpha, out=colour.copy(), where=alpha != 0)
+    return np.divide(colour, alpha, out=colour.copy(), where=np.abs(alpha) >= LEAST)
 
 
 def _total(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:

@@ -17,10 +17,7 @@ from matte_core.shot import Job, Result, Shot, Verb, make, register
 
 REGULARISATION = 1e-5  # how much neighbours agree where alpha is flat
 GRADIENT = 1.0  # how much more they do across a change of alpha
-SMALL, SMALL_SWEEPS, SWEEPS = 32, 10, 2  # sweeps on levels up to 32 pixels, and on larger ones
-
-
-OPAQUE = 1 - 2**-12  # alpha from here on is 1 in a half file
+SMALL, SMALL_SWEEPS, SWEEPS = 32, 20, 8  # sweeps on levels up to 32 pixels, and on larger ones
 
 
 def estimate_foreground(plate: Shot, matte: Shot) -> Shot:
@@ -38,23 +35,25 @@ def estimate_foreground(plate: Shot, matte: Shot) -> Shot:
 
 
 def foreground_and_background(plate: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Straight foreground and background (3, H, W) of `plate` (3, H, W) and `alpha` (1, H, W), unclamped.
+    """Straight foreground and background (3, H, W) of `plate` (3, H, W) and `alpha` (1, H, W), on their device.
 
     Linear in the plate: twice the light gives twice the answer. The foreground is the plate where alpha is 1,
-    the background where it is 0. Source: Germer et al. 2020, Fast Multi-Level Foreground Estimation, with
-    red-black sweeps and without its clipping to 0..1.
+    the background where it is 0, bit for bit; elsewhere neither is darker than the plate's darkest, so that an
+    alpha that is wrong leaves no negative light behind. Pixels that are not finite count as not seen.
+    Source: Germer et al. 2020, Fast Multi-Level Foreground Estimation, equation 4, in sweeps over all pixels at
+    once and without its clipping to 0..1.
     """
     height, width = plate.shape[-2:]
     levels = max(1, math.ceil(math.log2(max(height, width))))
-    front = plate.new_zeros(3, 1, 1) + _mean(plate, alpha)
-    back = plate.new_zeros(3, 1, 1) + _mean(plate, 1 - alpha)
+    seen = torch.isfinite(plate).all(0, keepdim=True)
+    light = torch.where(seen, plate, 0)
+    darkest = light.amin((1, 2), keepdim=True).clamp_max(0).repeat(2, 1, 1)
+    colours = torch.cat([_mean(light, alpha * seen), _mean(light, (1 - alpha) * seen)])
     for level in range(levels + 1):
         size = (max(1, round(height ** (level / levels))), max(1, round(width ** (level / levels))))
-        small_plate, small_alpha = _resize(plate, size), _resize(alpha, size)
-        front, back = _resize(front, size), _resize(back, size)
-        sweeps = SMALL_SWEEPS if max(size) <= SMALL else SWEEPS
-        front, back = _sweep(small_plate, small_alpha, front, back, sweeps)
-    return torch.where(alpha >= OPAQUE, plate, front), torch.where(alpha == 0, plate, back)
+        small = [_resize(picture, size) for picture in (light, alpha, seen.to(alpha.dtype), colours)]
+        colours = _swept(*small, darkest, SMALL_SWEEPS if max(size) <= SMALL else SWEEPS)
+    return torch.where(alpha == 1, plate, colours[:3]), torch.where(alpha == 0, plate, colours[3:])
 
 
 def _mean(plate: Tensor, weight: Tensor) -> Tensor:
@@ -67,29 +66,35 @@ def _resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(picture[None], size=size, mode="nearest-exact")[0]
 
 
-def _sweep(plate: Tensor, alpha: Tensor, front: Tensor, back: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Both colours after `count` sweeps, each over the pixels of one colour of a chequerboard and then the other."""
-    weights = [REGULARISATION + GRADIENT * (alpha - near).abs() for near in _neighbours(alpha)]
-    sum_of_weights = sum(weights[1:], weights[0])
-    left, right, mixed = alpha**2 + sum_of_weights, (1 - alpha) ** 2 + sum_of_weights, alpha * (1 - alpha)
-    determinant = (left * right - mixed**2).clamp_min(1e-20)
-    rows = torch.arange(alpha.shape[-2], device=alpha.device)[:, None]
-    red = ((rows + torch.arange(alpha.shape[-1], device=alpha.device)) % 2 == 0)[None]
-    for step in range(2 * count):
-        to_front, to_back = alpha * plate, (1 - alpha) * plate
-        for weight, near_front, near_back in zip(weights, _neighbours(front), _neighbours(back), strict=True):
-            to_front.addcmul_(weight, near_front)
-            to_back.addcmul_(weight, near_back)
-        new_front = (right * to_front - mixed * to_back) / determinant
-        new_back = (left * to_back - mixed * to_front) / determinant
-        chosen = red if step % 2 == 0 else ~red
-        front, back = torch.where(chosen, new_front, front), torch.where(chosen, new_back, back)
-    return front, back
+def _swept(plate: Tensor, alpha: Tensor, seen: Tensor, colours: Tensor, darkest: Tensor, count: int) -> Tensor:
+    """Foreground and background (6, H, W) after `count` sweeps.
+
+    Each pixel becomes the weighted mean of its neighbours' colours, moved by what the plate there says: the
+    2 x 2 system of the paper, solved about that mean, where nothing cancels.
+    """
+    weights = [REGULARISATION + GRADIENT * (alpha - near).abs() for near in _neighbours(_padded(alpha))]
+    total = torch.stack(weights).sum(0)
+    weights = [weight.div_(total) for weight in weights]
+    share = seen / (alpha**2 + (1 - alpha) ** 2 + total)
+    to_front, to_back = alpha * share, (1 - alpha) * share
+    for _ in range(count):
+        near = _neighbours(_padded(colours))
+        colours = weights[0] * near[0]
+        for weight, other in zip(weights[1:], near[1:], strict=True):
+            colours.addcmul_(weight, other)
+        rest = torch.addcmul(plate, alpha, colours[:3], value=-1).addcmul_(1 - alpha, colours[3:], value=-1)
+        colours[:3].addcmul_(to_front, rest)
+        colours[3:].addcmul_(to_back, rest)
+        colours.clamp_(min=darkest)
+    return colours
 
 
-def _neighbours(picture: Tensor) -> list[Tensor]:
-    """The pixel above, below, left and right of every pixel (C, H, W each), itself at the border."""
-    padded = functional.pad(picture[None], (1, 1, 1, 1), mode="replicate")[0]
+def _padded(picture: Tensor) -> Tensor:
+    return functional.pad(picture[None], (1, 1, 1, 1), mode="replicate")[0]
+
+
+def _neighbours(padded: Tensor) -> list[Tensor]:
+    """Views (C, H, W) of the pixel above, below, left and right of every pixel, itself at the border."""
     return [padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:]]
 
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from matte_core.errors import SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Header, Json, Pixels
 from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
@@ -30,7 +32,7 @@ def hold(
             f"{count} pictures were given for {len(frames)} frames ({frames}). "
             f"Give one picture, or one for each of the {len(frames)} frames."
         )
-    digests = [hashlib.sha256(pictures(place).tobytes()).hexdigest()[:16] for place in range(count)]
+    digests = [hashlib.sha256(np.ascontiguousarray(pictures(place)).data).hexdigest()[:16] for place in range(count)]
     content = {EVERY: digests[0]} if count == 1 else {str(n): d for n, d in zip(frames, digests, strict=True)}
     shot = make("memory", (), {"content": content}, kind=kind, frames=frames, header=header, channels=channels)
     _held[shot] = pictures

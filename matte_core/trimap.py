@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -12,7 +13,10 @@ from matte_core.errors import UsageError
 from matte_core.frame import Frame, Pixels
 from matte_core.shot import Job, Result, Shot, Verb, make, register
 
+Flags = NDArray[np.bool_]
+
 SOLID, NOTHING = 0.95, 0.05  # a mask at or beyond these is meant as wholly in, wholly out
+DEEPEST = 0.75  # of the greatest depth: what stays known of a shape narrower than its margin
 BELOW, ABOVE = 85 / 255, 170 / 255  # an 8-bit trimap's thirds
 
 
@@ -52,37 +56,49 @@ def describe_guide(frame: Frame, guide: str) -> str | None:
 
 
 def around_edge(mask: Pixels, shrink: float, grow: float, softness: float) -> Pixels:
-    """The trimap (H, W) of one mask (H, W); see `trimap_from_mask`."""
+    """The trimap (H, W) of one mask (H, W); see `trimap_from_mask`.
+
+    A mask that holds something solid keeps some foreground, and one that leaves something free some background:
+    where `shrink` or `grow` would take the last of it, the pixels deepest inside stay known.
+    """
     solid, nothing = mask >= SOLID, mask <= NOTHING
-    inside = _distance(solid)
-    outside = _distance(nothing)
-    more = softness * _ramp_width(solid, nothing) / 2 if softness else 0.0
+    wide = _widened(~(solid | nothing), softness)
     trimap = np.full(mask.shape, 0.5, np.float32)
-    trimap[solid & (inside > shrink + more)] = 1
-    trimap[nothing & (outside > grow + more)] = 0
+    trimap[_core(solid, solid & ~wide, shrink)] = 1
+    trimap[_core(nothing, nothing & ~wide, grow)] = 0
     return trimap
 
 
-def _distance(region: NDArray[np.bool_]) -> Pixels:
+def _core(whole: Flags, region: Flags, margin: float) -> Flags:
+    """Pixels of `region` more than `margin` away from its edge; without any, the deepest of the `whole`."""
+    core = region & (_distance(region) > margin)
+    if core.any() or not whole.any():
+        return core
+    depth = _distance(whole)
+    return np.asarray(whole & (depth > DEEPEST * depth.max()))
+
+
+def _distance(region: Flags) -> Pixels:
     """How far each pixel of `region` is from the nearest pixel outside it; far, where there is none."""
     if region.all():
         return np.full(region.shape, np.inf, np.float32)
     return np.asarray(cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _ramp_width(solid: NDArray[np.bool_], nothing: NDArray[np.bool_]) -> Pixels:
-    """Width in pixels of the soft ramp nearest to each pixel, 0 near a hard edge (H, W)."""
-    soft = ~(solid | nothing)
-    if not soft.any() or not solid.any() or not nothing.any():
-        return np.zeros(solid.shape, np.float32)
-    width = np.where(soft, np.maximum(_distance(~solid) + _distance(~nothing) - 2, 0), 0).astype(np.float32)
-    edge = soft | (cv2.dilate(solid.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~solid)
-    _, label = cv2.distanceTransformWithLabels(
-        (~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(label.max()) + 1, np.float32)
-    of_label[label[edge]] = width[edge]
-    return np.asarray(of_label[label], np.float32)
+def _widened(soft: Flags, softness: float) -> Flags:
+    """`soft` and what lies within `softness` times half the local width of it (H, W).
+
+    The local width is that of the ramp or strand itself, however far from the solid part: twice the depth of
+    its middle. In steps of half an octave, each one distance transform.
+    """
+    if softness == 0 or soft.all():
+        return soft
+    half = _distance(soft) - 0.5
+    wide, level = soft.copy(), 1.0
+    while level <= half.max():
+        wide |= _distance(half < level) <= level * (1 + softness)
+        level *= math.sqrt(2)
+    return wide
 
 
 def _make_trimaps(job: Job) -> Result:

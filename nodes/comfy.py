@@ -98,6 +98,7 @@ def write(receipts: Sequence[Shot], overwrite: bool) -> dict[str, Any]:
     before = sum(len(receipt.frames) for receipt in receipts) - sum(len(numbers) for _, numbers in left)
     notes = dict.fromkeys(note for receipt in receipts for shot in receipt.lineage() for note in shot.notes)
     lines = [f"{written} frames written, {before} were finished before.", *notes]
+    host.tell("\n".join(lines))
     return {"ui": {"text": lines}, "result": ()}
 
 

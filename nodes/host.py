@@ -85,6 +85,15 @@ def progress(total: int) -> Callable[[int], None]:
     return bar.update_absolute if bar is not None else lambda done: None
 
 
+def tell(text: str) -> None:
+    """Shows `text` on the running node; versions of ComfyUI that cannot do that show nothing."""
+    server, execution = _comfy("server"), _comfy("comfy_execution.utils")
+    show = getattr(getattr(getattr(server, "PromptServer", None), "instance", None), "send_progress_text", None)
+    running = execution.get_executing_context() if execution is not None else None
+    if show is not None and running is not None:
+        show(text, running.node_id)
+
+
 class ComfyHost:
     """ComfyUI as the engine's host: its stop button, and its memory, shared with other models."""
 

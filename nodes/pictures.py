@@ -146,6 +146,7 @@ class ShotInfo(PictureNode):
 
     def run(self, shot: Shot) -> dict[str, Any]:
         text = describe(shot)
+        host.tell(text)
         return {"ui": {"text": [text]}, "result": (text,)}
 
 

@@ -68,7 +68,7 @@ def shot_of_image(image: Tensor, frames: FrameRange, space: str = IMAGE_SPACES[0
 
     def picture(index: int) -> Pixels:
         colour = image[index, ..., :3].permute(2, 0, 1).to("cpu", torch.float32)
-        return np.array(colour.expand(3, -1, -1).numpy())
+        return np.array(colour.expand(3, -1, -1).numpy(), order="C")
 
     header = _header(image.shape[2], image.shape[1], space == IMAGE_SPACES[1])
     return hold(picture, image.shape[0], frames, kind="plate", header=header, channels=("R", "G", "B"))

@@ -24,7 +24,6 @@ LAYERS = [
 ]
 ONE_PLACE = {
     "OpenImageIO": "io",
-    "fileseq": "io",
     "PyOpenColorIO": "colour",
     "pymatting": "models",
     "huggingface_hub": "models",

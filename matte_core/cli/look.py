@@ -16,15 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from matte_core import __version__
-from matte_core.colour import load_config
+from matte_core.colour import load_config, resolve_space
 from matte_core.engine.engine import pick_device
 from matte_core.errors import MatteError
+from matte_core.frame import Header
 from matte_core.io.image import read_header
 from matte_core.models.base import Card
 from matte_core.models.catalogue import cards
 from matte_core.models.weights import PACKAGED, models_folder
 
-LIBRARIES = ("torch", "numpy", "opencv-python", "OpenImageIO", "opencolorio", "pymatting", "fileseq", "safetensors")
+LIBRARIES = ("torch", "numpy", "opencv-python", "OpenImageIO", "opencolorio", "pymatting", "safetensors")
 
 
 def _show(table: Table) -> None:
@@ -79,7 +80,8 @@ def _where(card: Card) -> str:
 @click.option("--json", "machine", is_flag=True, help="The same as JSON.")
 def info(file: Path, machine: bool) -> None:
     """Show what FILE says: windows, channels, colour, timecode, Matte's own stamp."""
-    facts = read_header(file).facts()
+    said = read_header(file)
+    facts = {**said.facts(), **_meaning(said.parts[0].header, file)}
     if machine:
         _say(facts)
         return
@@ -93,6 +95,19 @@ def info(file: Path, machine: bool) -> None:
         else:
             table.add_row(name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
     _show(table)
+
+
+def _meaning(header: Header, file: Path) -> dict[str, Any]:
+    """What the header's numbers mean: the colour space and why, the timecode in hours to frames."""
+    meaning: dict[str, Any] = {}
+    resolved = resolve_space(load_config(), header, str(file))
+    meaning["colour space"] = f"{resolved.space} ({resolved.why})"
+    code = header.attribute("smpte:TimeCode")
+    if code:
+        # SMPTE 12M packs two decimal digits into each byte, with flags in the highest bits.
+        masks = ((24, 0x3F), (16, 0x7F), (8, 0x7F), (0, 0x3F))
+        meaning["timecode"] = ":".join(f"{code[0] >> shift & mask:02x}" for shift, mask in masks)
+    return meaning
 
 
 @click.command()

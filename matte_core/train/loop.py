@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from matte_core.errors import ModelError, OutputError, UsageError
+from matte_core.errors import ModelError, OutputError, SourceError, UsageError
 from matte_core.models.net_m.net import NetM
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Batch, Crops
@@ -43,7 +44,7 @@ def train(
     if not resume and (folder / "last.pt").exists():
         raise UsageError(f"{folder} holds a run already. Resume it or choose another folder.")
     crops, held_out = _data(recipe, data, folder, progress)
-    run = _start(recipe, device)
+    run = _start(recipe, device, folder)
     if resume:
         run.resume(folder, text, device)
     for iteration in range(run.iteration, recipe.optimisation.iterations):
@@ -80,14 +81,26 @@ def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
     return {"total": float(total.detach()), **parts}
 
 
-def _start(recipe: Recipe, device: torch.device) -> Run:
+def _start(recipe: Recipe, device: torch.device, folder: Path) -> Run:
     torch.manual_seed(recipe.seed)
     net = NetM(recipe.network).to(device)
+    if recipe.start:
+        _take(net, folder.parent / recipe.start, device)
     matrices = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
     plan = recipe.optimisation
     groups = [{"params": matrices, "weight_decay": plan.decay}, {"params": others, "weight_decay": 0.0}]
     return Run(net, copy.deepcopy(net).eval(), torch.optim.AdamW(groups, plan.rate, betas=(0.9, 0.98)))
+
+
+def _take(net: NetM, path: Path, device: torch.device) -> None:
+    """Start from the weights in `path`, but for the shortcut and the last layer."""
+    try:
+        weights = torch.load(path, map_location=device, weights_only=True)
+        fresh = {name: value for name, value in net.state_dict().items() if name.startswith(("heads.", "shortcut"))}
+        net.load_state_dict({**weights, **fresh})
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 
 
 def _data(recipe: Recipe, data: Path | None, folder: Path, progress: Progress) -> tuple[Crops, Crops]:

@@ -49,10 +49,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: which seed, network, data, losses and schedule."""
+    """One training run: which seed, network, data, losses and schedule.
+
+    `start` names weights to start from (a net.pt beside the run's folder, its last layer set anew), "" for none.
+    """
 
     name: str
     seed: int = 0
+    start: str = ""
     network: Settings = field(default_factory=Settings)
     data: Data = field(default_factory=Data)
     losses: LossWeights = field(default_factory=LossWeights)

@@ -80,7 +80,9 @@ class Editor:
         while closing.count():
             closing.first.click()
             self.page.wait_for_timeout(500)
-        self.tell("() => { window.app.graph.clear(); window.app.canvas.ds.reset(); }")
+        self.tell("() => window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
+        self.page.wait_for_function("window.app.graph._nodes.length === 0")
+        self.tell("() => window.app.canvas.ds.reset()")
 
     def drop(self, workflow: dict[str, Any], name: str = "dropped.json") -> None:
         """What happens when a file is dropped on the canvas."""
@@ -164,6 +166,24 @@ class Editor:
         self.listen()
         self.tell("() => { void window.app.queuePrompt(0, 1); }")
         return self.ending()
+
+    def is_red(self, node: str) -> bool:
+        """Whether the node is drawn with the frame of an error."""
+        script = """(id) => {
+          const node = window.app.graph._nodes.find((one) => String(one.id) === id);
+          const styles = Object.entries(node.strokeStyles);
+          return styles.some(([name, style]) => name.endsWith("Error") && style.call(node));
+        }"""
+        return bool(self.tell(script, node))
+
+    def save_as(self, name: str) -> None:
+        """Saves the workflow under a name, as Ctrl+S does."""
+        self.page.mouse.click(300, 850)  # the page notes changes when the mouse or a key is let go
+        self.tell("() => { void window.app.extensionManager.command.execute('Comfy.SaveWorkflowAs'); }")
+        box = self.page.locator("[role=dialog] input[type=text], .p-dialog input").filter(visible=True).first
+        box.fill(name)
+        with self.page.expect_response(lambda answer: "/userdata/" in answer.url and answer.request.method == "POST"):
+            box.press("Enter")
 
     def previews(self, name: str, count: int) -> None:
         """Waits until a node of a type shows so many pictures."""

@@ -57,6 +57,7 @@ class FakeComfy:
     bars: list[list[int]] = field(default_factory=list)
     freed: list[int] = field(default_factory=list)
     models: list[tuple[str, str]] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
     def path(self, kind: str, name: str) -> Path:
         return self.folder / kind / name
@@ -84,6 +85,17 @@ class FakeComfy:
         module.soft_empty_cache = lambda: None  # type: ignore[attr-defined]
         return module
 
+    def server(self) -> types.ModuleType:
+        module, told = types.ModuleType("server"), self.told
+        instance = types.SimpleNamespace(send_progress_text=lambda text, node: told.append((node, text)))
+        module.PromptServer = types.SimpleNamespace(instance=instance)  # type: ignore[attr-defined]
+        return module
+
+    def execution(self) -> types.ModuleType:
+        module = types.ModuleType("comfy_execution.utils")
+        module.get_executing_context = lambda: types.SimpleNamespace(node_id="7")  # type: ignore[attr-defined]
+        return module
+
     def utils(self) -> types.ModuleType:
         module, bars = types.ModuleType("comfy.utils"), self.bars
 
@@ -107,6 +119,8 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeComfy:
     monkeypatch.setitem(sys.modules, "folder_paths", fake.folder_paths())
     monkeypatch.setitem(sys.modules, "comfy.model_management", fake.model_management())
     monkeypatch.setitem(sys.modules, "comfy.utils", fake.utils())
+    monkeypatch.setitem(sys.modules, "server", fake.server())
+    monkeypatch.setitem(sys.modules, "comfy_execution.utils", fake.execution())
     monkeypatch.delenv("MATTE_ALLOWED_ROOTS", raising=False)
     return fake
 

@@ -44,22 +44,31 @@ class Server:
         with urllib.request.urlopen(self.address + path, timeout=30) as answer:
             return json.loads(answer.read())
 
-    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        """ComfyUI's history of a prompt, waited for."""
-        body = json.dumps({"prompt": prompt}).encode()
-        request = urllib.request.Request(self.address + "/prompt", body, {"Content-Type": "application/json"})
+    def post(self, path: str, content: dict[str, Any]) -> bytes:
+        body = json.dumps(content).encode()
+        request = urllib.request.Request(self.address + path, body, {"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                number = json.loads(answer.read())["prompt_id"]
+                return answer.read()  # type: ignore[no-any-return]
         except urllib.error.HTTPError as refusal:
             raise AssertionError(refusal.read().decode()) from None
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """The number under which ComfyUI runs a prompt."""
+        return str(json.loads(self.post("/prompt", {"prompt": prompt}))["prompt_id"])
+
+    def finished(self, number: str) -> dict[str, Any]:
+        """ComfyUI's history of a prompt, waited for."""
         end = time.monotonic() + RUN_SECONDS
         while time.monotonic() < end:
             history = self.get(f"/history/{number}")
             if number in history:
                 return history[number]  # type: ignore[no-any-return]
-            time.sleep(0.2)
+            time.sleep(0.1)
         raise TimeoutError(self.log[-2000:])
+
+    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
+        return self.finished(self.queue(prompt))
 
 
 def _free_port() -> int:
@@ -165,6 +174,38 @@ def test_mask_to_matte_writes_frames_shows_a_preview_and_resumes(server: Server)
     assert files[1].is_file()
     (said,) = [entry["text"] for entry in again.values() if "text" in entry]
     assert said[0] == "1 frames written, 1 were finished before."
+
+
+def test_the_stop_button_ends_a_write_and_the_next_run_goes_on(server: Server) -> None:
+    prompt = prompt_of(ROOT / "workflows" / "mask_to_matte.json", frames="1003-1007", out="stopped/a.####.exr")
+    prompt = {key: node for key, node in prompt.items() if node["class_type"] != "MattePreview"}
+    number, first = server.queue(prompt), server.folder / "output" / "stopped" / "a.1003.exr"
+    end = time.monotonic() + RUN_SECONDS
+    while not first.is_file() and time.monotonic() < end:
+        time.sleep(0.05)
+    server.post("/interrupt", {})
+    told = [kind for kind, _ in server.finished(number)["status"]["messages"]]
+    assert "execution_interrupted" in told and "execution_error" not in told
+    left = sorted(file.name for file in first.parent.iterdir())
+    assert 1 <= len(left) < 5 and all(name.startswith("a.100") and name.endswith(".exr") for name in left)
+    (said,) = [entry["text"] for entry in outputs(server.run(prompt)).values() if "text" in entry]
+    assert said[0] == f"{5 - len(left)} frames written, {len(left)} were finished before."
+
+
+def test_an_image_of_comfyuis_own_goes_into_an_operation_and_back(server: Server) -> None:
+    grey = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 2, "color": 0x808080}}
+    mask = {"class_type": "SolidMask", "inputs": {"value": 0.25, "width": 64, "height": 48}}
+    prompt = {
+        "1": grey,
+        "2": mask,
+        "3": {"class_type": "MattePremultiply", "inputs": {"plate": ["1", 0], "matte": ["2", 0]}},
+        "4": {"class_type": "MatteImageFromShot", "inputs": {"shot": ["3", 0], "frames": "", "view": "linear"}},
+        "5": {"class_type": "PreviewImage", "inputs": {"images": ["4", 0]}},
+        "6": {"class_type": "MatteShotInfo", "inputs": {"shot": ["3", 0]}},
+    }
+    made = outputs(server.run(prompt))
+    assert len(made["5"]["images"]) == 2
+    assert "plate: 2 frames, 1-2" in made["6"]["text"][0]
 
 
 def test_a_wrong_path_is_one_sentence_on_the_node(server: Server) -> None:

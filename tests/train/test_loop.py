@@ -115,7 +115,7 @@ def test_resuming_with_another_recipe_or_without_a_checkpoint_is_refused(folder:
 
 def test_training_lowers_the_loss(folder: Path) -> None:
     recipe = parse_recipe(RECIPE)
-    run = loop._start(recipe, CPU)
+    run = loop._start(recipe, CPU, folder)
     crops = Crops(load_bank(folder / "bank"))
     batch = crops.draw(0, 0, 2)
     losses = [loop.step(run, recipe, batch)["total"] for _ in range(6)]

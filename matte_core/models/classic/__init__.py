@@ -34,18 +34,20 @@ class ClassicModel:
         Raises ModelError where a trimap with unknown pixels has no foreground or no background.
         """
         solve = getattr(net, self.function)
-        alpha = guides["trimap"].clone()
+        alpha = torch.round(guides["trimap"] * 2) / 2
         for frame, layers in zip(frames, alpha, strict=True):
+            if not (layers == 0.5).any():
+                continue
             image = np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy(), np.float64)
             for layer in layers:
                 trimap = layer.cpu().numpy()
-                unknown = (trimap > 0) & (trimap < 1)
+                unknown = trimap == 0.5
                 if not unknown.any():
                     continue
                 if not (trimap == 1).any() or not (trimap == 0).any():
                     raise ModelError(
-                        f"{self.card.name} needs both foreground (white) and background (black) in the trimap. "
-                        "Paint what is missing."
+                        f"{self.card.name} needs both foreground (white) and background (black) in the trimap, "
+                        f"and {'foreground' if (trimap == 0).any() else 'background'} is missing. Paint some."
                     )
                 solved = trimap.copy()
                 solved[unknown] = np.clip(solve(image, trimap), 0, 1)

@@ -57,7 +57,10 @@ class MattingSystem:
         """
         count = len(self._pull)
         target = torch.full((count, len(priors)), 0.5, dtype=torch.float64, device=self._pull.device)
-        pulls = [_ANCHOR if prior is None else max(float(weight), _ANCHOR) for prior, weight in zip(priors, weights, strict=True)]
+        pulls = [
+            _ANCHOR if prior is None else max(float(weight), _ANCHOR)
+            for prior, weight in zip(priors, weights, strict=True)
+        ]
         for column, prior in enumerate(priors):
             if prior is not None:
                 target[:, column] = torch.nan_to_num(prior[self._unknown].double(), 0.5).clamp(0, 1)

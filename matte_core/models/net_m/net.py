@@ -16,6 +16,7 @@ from matte_core.models.layers.unet import Convolution, Residual, Upward
 
 _INPUTS = 20
 _BRIGHTEST = 16.0
+_SURE = 0.01  # a solve's 0 and 1 are not believed further than this
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,19 @@ class NetM(nn.Module):
         self.enter = Convolution(_INPUTS, widths[0], 2)
         self.first = Residual(widths[0])
         pairs = list(pairwise(widths))
-        self.down = nn.ModuleList(
-            nn.Sequential(Convolution(wide, next_, 2), Residual(next_))
-            for wide, next_ in pairs
-        )
+        self.down = nn.ModuleList(nn.Sequential(Convolution(wide, next_, 2), Residual(next_)) for wide, next_ in pairs)
         self.up = nn.ModuleList(Upward(coarse, fine, fine) for fine, coarse in reversed(pairs))
         self.coarse = nn.Conv2d(widths[0], full, 1)
         self.full = Convolution(_INPUTS + full, full)
         self.heads = nn.Conv2d(full, 3, 3, 1, 1)
-        self.shortcut = nn.Parameter(torch.tensor([1.2, 4.0]))
-        for parameter in self.heads.parameters():
-            nn.init.zeros_(parameter)
+        self.shortcut = nn.Parameter(torch.tensor([0.1, 0.3, 1.0]))
+        self.restart()
+
+    def restart(self) -> None:
+        """Set the last layer so that the answer is nearly the colour prior's, and mostly counted as the network's own."""
+        with torch.no_grad():
+            self.heads.weight.zero_()
+            self.heads.bias[:] = torch.tensor([0.0, -2.0, -1.0])  # type: ignore[index]
 
     def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> Answer:
         with torch.no_grad():
@@ -89,7 +92,8 @@ class NetM(nn.Module):
 
 
 def prepare(pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
-    """Network inputs (N, 20, H, W), and the two colour-model logits (N, 2, H, W) that its own alpha starts from."""
+    """Network inputs (N, 20, H, W), and the three logits (N, 3, H, W) that its own alpha starts from: two of the
+    colour models, one of the colour-prior solve."""
     pixels = pixels.clamp(0, _BRIGHTEST)
     models = colour_models(pixels, trimap)
     foreground, background = (trimap > 0.75).to(pixels), (trimap < 0.25).to(pixels)
@@ -108,7 +112,8 @@ def prepare(pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> tu
         solved - 0.5,
         light.expand(-1, 1, *pixels.shape[-2:]),
     ]
-    start = torch.cat([distances[:, 1:] - distances[:, :1], models.discriminant - 0.5], 1)
+    likely = torch.logit(solved[:, 1:].clamp(_SURE, 1 - _SURE))
+    start = torch.cat([distances[:, 1:] - distances[:, :1], models.discriminant - 0.5, likely], 1)
     return torch.cat(inputs, 1), start
 
 

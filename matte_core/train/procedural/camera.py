@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from matte_core.train.procedural.fields import Map, Random, gaussian, log_uniform
+from matte_core.train.procedural.fields import Map, Random, as_map, gaussian, log_uniform
 from matte_core.train.procedural.light import encode
 
 Light = Literal["scene", "encoded", "display"]
@@ -27,9 +27,9 @@ def expose(random: Random, light: Light, foreground: Map, background: Map, alpha
         return developed(random, front * cover + back * (1 - cover)), front, back
     scene = foreground * cover + background * (1 - cover)
     exposure = log_uniform(random, 0.1, 0.5) / max(float(np.median(scene)), 0.02) if light == "scene" else 1.0
-    layers = [np.clip(layer * exposure, 0, BRIGHTEST) for layer in (scene, foreground, background)]
+    layers = [as_map(np.clip(layer * exposure, 0, BRIGHTEST)) for layer in (scene, foreground, background)]
     if light == "scene":
-        return np.clip(grain(random, layers[0]), 0, BRIGHTEST), layers[1], layers[2]
+        return as_map(np.clip(grain(random, layers[0]), 0, BRIGHTEST)), layers[1], layers[2]
     shoulder = float(random.uniform(0.5, 0.95))
     picture, front, back = (encode(layer, shoulder) for layer in layers)
     return developed(random, picture), front, back
@@ -43,7 +43,7 @@ def grain(random: Random, scene: Map) -> Map:
     noise = random.standard_normal(scene.shape, dtype=np.float32)
     if random.random() < 0.4:
         noise = gaussian(noise, 0.6) * 1.8
-    return scene + noise * np.float32(strength) * (np.sqrt(np.maximum(scene, 0)) + np.float32(0.05))
+    return as_map(scene + noise * np.float32(strength) * (np.sqrt(np.maximum(scene, 0)) + np.float32(0.05)))
 
 
 def developed(random: Random, picture: Map) -> Map:
@@ -62,5 +62,5 @@ def developed(random: Random, picture: Map) -> Map:
     if random.random() < 0.2:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(60, 99))]
         _, packed = cv2.imencode(".jpg", np.ascontiguousarray(bytes_[..., ::-1]), quality)
-        bytes_ = cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1]
-    return bytes_.astype(np.float32) / 255
+        bytes_ = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    return as_map(bytes_) / np.float32(255)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_core.train.procedural.camera import Light, expose
-from matte_core.train.procedural.fields import Map, Random, gaussian, log_uniform, smooth_map
+from matte_core.train.procedural.fields import Map, Random, as_map, gaussian, log_uniform, smooth_map
 from matte_core.train.procedural.light import decode
 from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.procedural.shapes import Shape, make_shape
@@ -90,7 +90,7 @@ def _compose(random: Random, size: int, photographs: Photographs, scene: Scene) 
         alpha, foreground = _second_layer(random, alpha, foreground, photographs)
     if random.random() < 0.1:
         spill = np.float32(random.uniform(0.05, 0.35))
-        foreground = foreground * (1 - spill) + spill * np.minimum(gaussian(background, 10), 1)
+        foreground = as_map(foreground * (1 - spill) + spill * np.minimum(gaussian(background, 10), 1))
     if random.random() < 0.1:
         moved = np.roll(alpha, tuple(random.integers(-14, 15, 2)), (0, 1))
         shadow = np.float32(random.uniform(0.1, 0.6)) * gaussian(moved, random.uniform(2, 12))
@@ -150,8 +150,8 @@ def _behind(random: Random, texture: Map, foreground: Map, scene: Scene, photogr
             colour = _painted(random, shape, make_texture(random, len(texture), photographs))
             if random.random() < 0.3:
                 colour = colour + (foreground.mean((0, 1)) - colour.mean((0, 1))) * np.float32(random.uniform(0.3, 1))
-            texture = texture * (1 - cover[..., None]) + np.maximum(colour, 0) * cover[..., None]
-    return np.asarray(texture, dtype=np.float32)
+            texture = as_map(texture * (1 - cover[..., None]) + np.maximum(colour, 0) * cover[..., None])
+    return texture
 
 
 def _unseen(

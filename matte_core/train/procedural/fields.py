@@ -18,7 +18,7 @@ def log_uniform(random: Random, low: float, high: float) -> float:
 def smooth_map(random: Random, size: int, cells: int = 5) -> Map:
     """(size, size) slowly varying values, about 0..1, with `cells` random values along each side."""
     grid = random.random((cells, cells), dtype=np.float32)
-    return _map(cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC))
+    return as_map(cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC))
 
 
 def fractal_noise(random: Random, size: int, cells: int = 4, octaves: int = 5, gain: float = 0.55) -> Map:
@@ -35,7 +35,7 @@ def fractal_noise(random: Random, size: int, cells: int = 4, octaves: int = 5, g
 
 def gaussian(values: Map, sigma: float) -> Map:
     """`values` (H, W) or (H, W, C) blurred by a Gaussian of `sigma` pixels, edges reflected."""
-    return _map(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
+    return as_map(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
 
 
 def disc_kernel(radius: float) -> Map:
@@ -43,7 +43,7 @@ def disc_kernel(radius: float) -> Map:
     reach = int(np.ceil(radius))
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = np.clip(radius + 0.5 - np.hypot(columns, rows), 0, 1).astype(np.float32)
-    return _map(disc / disc.sum())
+    return as_map(disc / disc.sum())
 
 
 def streak_kernel(random: Random, length: float) -> Map:
@@ -55,17 +55,17 @@ def streak_kernel(random: Random, length: float) -> Map:
     points = np.stack([centre - along, centre + bend, centre + along])
     kernel = np.zeros((side, side), np.float32)
     cv2.polylines(kernel, [fixed_point(points)], False, 1.0, 1, cv2.LINE_AA, 4)
-    return _map(kernel / max(float(kernel.sum()), 1e-6))
+    return as_map(kernel / max(float(kernel.sum()), 1e-6))
 
 
 def convolve(values: Map, kernel: Map) -> Map:
     """`values` (H, W) or (H, W, C) filtered by `kernel`, edges reflected."""
-    return _map(cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REFLECT))
+    return as_map(cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REFLECT))
 
 
 def shrink(values: NDArray[np.uint8], size: int) -> Map:
     """(size, size[, C]) averages of a larger 8-bit drawing, 0..1."""
-    return _map(cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
+    return as_map(cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255)
 
 
 def fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -78,5 +78,6 @@ def union(first: Map, second: Map) -> Map:
     return 1 - (1 - first) * (1 - second)
 
 
-def _map(values: object) -> Map:
+def as_map(values: object) -> Map:
+    """`values` as float32."""
     return np.asarray(values, dtype=np.float32)

@@ -147,7 +147,7 @@ def _basket(random: Random, size: int) -> Shape:
     rim = np.zeros((size, size), np.uint8)
     for outline in body.outlines:
         cv2.polylines(rim, [np.round(outline * 16).astype(np.int32)], True, 255, int(random.integers(2, 14)), 16, 4)
-    alpha = union(body.coverage * cover, rim.astype(np.float32) / 255)
+    alpha = union(body.coverage * cover, rim.astype(np.float32) / np.float32(255))
     if random.random() < 0.5:
         alpha = union(alpha, make_body(random, size, 0.25).coverage)
     return _over(Shape(alpha, _grey(np.full((size, size), 0.55, np.float32))), Drawing(0 * alpha, shade, presence))

@@ -10,6 +10,7 @@ import numpy as np
 from matte_core.train.procedural.fields import (
     Map,
     Random,
+    as_map,
     convolve,
     fractal_noise,
     gaussian,
@@ -50,7 +51,7 @@ def graded(random: Random, texture: Map) -> Map:
         texture = texture * random.uniform(0.75, 1.25, 3).astype(np.float32)
     target = log_uniform(random, 0.02, 0.7)
     gain = target / max(float(np.median(texture)), 0.02) if random.random() < 0.7 else 1.0
-    return np.maximum(texture * np.float32(min(gain, 8.0)), 0).astype(np.float32)
+    return as_map(np.maximum(texture * np.float32(min(gain, 8.0)), 0))
 
 
 def plain(random: Random, texture: Map) -> Map:
@@ -102,7 +103,7 @@ def _strokes(random: Random, size: int) -> Map:
 
 def _flat(random: Random, size: int) -> Map:
     uneven = (fractal_noise(random, size, 4, 3)[..., None] - 0.5) * np.float32(random.uniform(0, 0.15))
-    return np.clip(palette(random, 1)[0] + uneven, 0, 1)
+    return as_map(np.clip(palette(random, 1)[0] + uneven, 0, 1))
 
 
 def _dead_leaves(random: Random, size: int) -> Map:

@@ -1,0 +1,85 @@
+"""Convolutions under spectral norm, and the residual blocks made of them.
+
+Source: the encoder and decoder of GCA-Matting as arXiv 2103.17020, figures S4 to S7, takes them over.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+_SLOPE = 0.2
+
+
+def convolution(before: int, after: int, side: int = 3, stride: int = 1, reflect: bool = False) -> nn.Module:
+    """A convolution without bias under spectral norm, padded to keep the size at stride 1."""
+    padding = "reflect" if reflect else "zeros"
+    layer = nn.Conv2d(before, after, side, stride, side // 2, bias=False, padding_mode=padding)
+    return spectral_norm(layer)
+
+
+def transposed(before: int, after: int) -> nn.Module:
+    """A 4 x 4 transposed convolution without bias under spectral norm: twice the size."""
+    return spectral_norm(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False))
+
+
+class Block(nn.Module):
+    """Residual block of an encoder (ReLU) or, with `rising` set, of a decoder (leaky ReLU): two 3 x 3 convolutions.
+
+    At stride 2 or another width the identity goes through a 2 x 2 average pool and a 1 x 1 convolution.
+    """
+
+    def __init__(self, before: int, after: int, stride: int = 1, rising: bool = False) -> None:
+        super().__init__()
+        hidden = before if rising else after
+        self.slope = _SLOPE if rising else 0.0
+        self.first = nn.Sequential(convolution(before, hidden, stride=stride), nn.BatchNorm2d(hidden))
+        self.second = nn.Sequential(convolution(hidden, after), nn.BatchNorm2d(after))
+        self.identity: nn.Module = nn.Identity()
+        if stride != 1 or before != after:
+            pool = nn.AvgPool2d(2) if stride == 2 else nn.Identity()
+            self.identity = nn.Sequential(pool, convolution(before, after, 1), nn.BatchNorm2d(after))
+
+    def forward(self, values: Tensor) -> Tensor:
+        changed = self.second(functional.leaky_relu(self.first(values), self.slope))
+        return functional.leaky_relu(changed + self.identity(values), self.slope)
+
+
+class Rise(nn.Module):
+    """Residual block of a decoder that doubles the size: transposed convolution, 3 x 3 convolution."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(transposed(before, before), nn.BatchNorm2d(before))
+        self.second = nn.Sequential(convolution(before, after), nn.BatchNorm2d(after))
+        self.identity = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="nearest"), convolution(before, after, 1), nn.BatchNorm2d(after)
+        )
+
+    def forward(self, values: Tensor) -> Tensor:
+        changed = self.second(functional.leaky_relu(self.first(values), _SLOPE))
+        return functional.leaky_relu(changed + self.identity(values), _SLOPE)
+
+
+class Adapter(nn.Sequential):
+    """What a skip goes through: twice a 3 x 3 convolution, ReLU, batch norm, in this order."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(
+            convolution(before, after),
+            nn.ReLU(inplace=True),
+            nn.BatchNorm2d(after),
+            convolution(after, after),
+            nn.ReLU(inplace=True),
+            nn.BatchNorm2d(after),
+        )
+
+
+def start_gently(net: nn.Module) -> None:
+    """Set the scale of the last batch norm of every residual branch to 0, so that each block starts as its identity."""
+    for module in net.modules():
+        if isinstance(module, (Block, Rise)):
+            last = module.second[-1]
+            assert isinstance(last, nn.BatchNorm2d)
+            nn.init.zeros_(last.weight)
