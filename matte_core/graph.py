@@ -109,7 +109,7 @@ class _Graph:
     def left_out(self) -> list[str]:
         """A sentence for every node that no write needs and that only ComfyUI could run."""
         return [
-            f"Node {node.id}, a {node.type}{_titled(node)}, is left out: it needs ComfyUI, and no write needs it."
+            f"Node {node.id} ({node.type}{_titled(node)}) is left out: it needs ComfyUI, and no write needs it."
             for node in self._nodes.values()
             if node.id not in self._made and node.type not in self._types and node.type not in SHOWN | PICTURES
         ]

@@ -23,7 +23,8 @@ from matte_core.colour import (
 from matte_core.engine.engine import Engine, pick_precision
 from matte_core.errors import FrameError, SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
-from matte_core.models.base import Card
+from matte_core.guide import Guide, Matte
+from matte_core.models.base import LIGHT, Card
 from matte_core.models.catalogue import model
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
@@ -45,7 +46,7 @@ def view_of(plate: Shot) -> View:
     return replace(view, exposure=float(f"{2 ** (round(math.log2(exposure) * STOPS) / STOPS):.6g}"))
 
 
-def matte_of(plate: Shot, guide: Shot, name: str, precision: str, device: torch.device) -> Shot:
+def matte_of(plate: Shot, guide: Guide, name: str, precision: str, device: torch.device) -> Matte:
     """The matte of `plate` by the model called `name`, told by `guide`: alpha (K, H, W) in 0..1.
 
     Raises ModelError, UsageError or ColourError where it cannot be made, before a frame is computed.
@@ -53,32 +54,46 @@ def matte_of(plate: Shot, guide: Shot, name: str, precision: str, device: torch.
     card = model(name).card
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
-    guide = over_window_of(plate, guide, "guide")
-    both = FrameRange(n for n in plate.frames if n in guide.frames)
+    guides = _wanted(plate, guide, card)
+    inputs = [plate, *guides.values()]
+    both = FrameRange(n for n in plate.frames if all(n in shot.frames for shot in inputs))
     if not both:
+        other = next(f"the {word} has frames {shot.frames}" for word, shot in guides.items())
         raise UsageError(
-            f"the guide has frames {guide.frames} and the plate has {plate.frames}: none in common. "
+            f"{other} and the plate has {plate.frames}: none in common. "
             "Give a guide of the same frames, or a still for the whole shot."
         )
-    _refuse_useless(guide, card)
     parameters: Mapping[str, Json] = {
         "model": card.name,
         "version": card.version,
         "weights": card.weights.sha256 if card.weights else "",
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
         "view": view_of(plate).to_parameters(),
-        "guide": card.guides[0],
+        "guides": list(guides),
     }
-    header = replace(plate.header, colour_space="", linear=True)
+    first = next(iter(guides.values()), plate)
+    single = first is plate or len(first.channels) == 1
     return make(
         "estimate alpha",
-        [plate, guide],
+        inputs,
         parameters,
         kind="matte",
         frames=both,
-        header=header,
-        channels=["matte"] if len(guide.channels) == 1 else guide.channels,
+        header=replace(plate.header, colour_space="", linear=True),
+        channels=["matte"] if single else first.channels,
     )
+
+
+def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
+    """The guides that the model needs, over the plate's window. Raises UsageError where one is missing or useless."""
+    given = guide.named()
+    missing = [name for name in card.guides if name not in given]
+    if missing:
+        raise UsageError(f"{card.name} needs a {missing[0]}, and none was given. Give one, or choose another model.")
+    guides: dict[str, Shot] = {name: over_window_of(plate, given[name], name) for name in card.guides}
+    for name, shot in guides.items():
+        _refuse_useless(shot, name)
+    return guides
 
 
 def _readable(shot: Shot) -> list[Frame]:
@@ -92,9 +107,9 @@ def _readable(shot: Shot) -> list[Frame]:
     return found
 
 
-def _refuse_useless(guide: Shot, card: Card) -> None:
+def _refuse_useless(shot: Shot, name: str) -> None:
     """Raises UsageError where every frame looked at says nothing to the model: empty, full, nothing unknown."""
-    said = [describe_guide(frame, card.guides[0]) for frame in _readable(guide)]
+    said = [describe_guide(frame, name) for frame in _readable(shot)] if name != "background" else []
     if said and all(said):
         raise UsageError(f"{said[0]}, and so in all {len(said)} frames looked at. Give a guide that shows the subject.")
 
@@ -103,7 +118,7 @@ def _declare(parameters: Mapping[str, Json]) -> Declaration:
     card = model(parameters["model"]).card
     window = (card.before, card.after)
     return Declaration(
-        windows=(window, window),
+        windows=(window,) * (1 + len(parameters["guides"])),
         batch=card.batch,
         clip=card.clip,
         carries=card.carries,
@@ -120,11 +135,15 @@ def _estimate(job: Job) -> Result:
     for numbers in _stretches(job.numbers, job.shot.frames):
         plates = _window(job, 0, numbers)
         plate = torch.stack([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
-        guides = {job.parameter("guide"): torch.stack([_tensor(frame.pixels) for frame in _window(job, 1, numbers)])}
+        guides = {
+            name: torch.stack([_tensor(frame.pixels) for frame in _window(job, which, numbers)])
+            for which, name in enumerate(job.parameter("guides"), start=1)
+        }
+        guides[LIGHT] = torch.full((len(plates), 1, 1, 1), -1.0 if view.display else 1.0)
         layers, state = engine.step(chosen, plate, guides, state, job.parameter("precision"))
         alphas = cast(Sequence[Pixels], layers["alpha"].clamp_(0, 1).numpy())
         for number, alpha in zip(numbers, alphas, strict=True):
-            header = replace(job.one(0, number).header, colour_space="", linear=True)
+            header = replace(job.frames[0][number].header, colour_space="", linear=True)
             made.append(Frame(np.array(alpha, np.float32, order="C"), number, header))
     return Result(made, state)
 

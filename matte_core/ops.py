@@ -8,6 +8,7 @@ from matte_core import compose, foreground, trimap
 from matte_core.deliver import KINDS, deliverable, needs_foreground, parse_kinds
 from matte_core.engine.engine import PRECISIONS, pick_device
 from matte_core.errors import UsageError
+from matte_core.guide import Guide
 from matte_core.io.outputs import CODECS
 from matte_core.io.sequence import with_part
 from matte_core.io.writer import write_frames
@@ -75,7 +76,7 @@ def estimate_alpha(
     precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
 ) -> Shot:
     """The alpha of the plate where the trimap is unknown; linear coverage."""
-    return matte_of(plate, hold_still(guide, plate.frames), model, precision, pick_device())
+    return matte_of(plate, Guide(trimap=hold_still(guide, plate.frames)), model, precision, pick_device())
 
 
 @op("Refine Matte", "Matte/Alpha", [MATTE], aliases=["black clip", "white clip", "choke", "erode", "dilate"])

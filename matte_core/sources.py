@@ -69,7 +69,7 @@ def _read(
 
 def hold_still(shot: Shot, frames: FrameRange) -> Shot:
     """`shot`, or where it is a single still, that still on every frame, and a note that says so."""
-    if len(shot.frames) > 1 or shot.frames == frames or len(frames) == 1 and frames[0] in shot.frames:
+    if len(shot.frames) > 1 or shot.frames == frames or (len(frames) == 1 and frames[0] in shot.frames):
         return shot
     held = hold(shot, frames)
     return replace(held, notes=(*held.notes, f"One still is held for all {len(frames)} frames."))

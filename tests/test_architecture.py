@@ -13,7 +13,7 @@ CORE = ROOT / "matte_core"
 
 # Each layer may import the layers before it, and itself.
 LAYERS = [
-    {"errors", "frame", "shot", "plan", "pull", "op", "__init__", "paths", "__version__"},
+    {"errors", "frame", "shot", "plan", "pull", "op", "__init__", "paths", "guide", "__version__"},
     {"colour", "io", "compose", "temporal", "trimap", "instances", "foreground", "windows", "memory"},
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},

@@ -309,7 +309,7 @@ def test_what_no_write_needs_is_left_out_and_said(play: Play, tmp_path: Path, ro
     assert play(content).settings() == play(the_usual()).settings()
     (tmp_path / "job.json").write_text(json.dumps(content))
     assert run_workflow(tmp_path / "job.json", None, roots).notes == (
-        "Node 9, a SaveImage titled 'Proof', is left out: it needs ComfyUI, and no write needs it.",
+        "Node 9 (SaveImage titled 'Proof') is left out: it needs ComfyUI, and no write needs it.",
     )
 
 

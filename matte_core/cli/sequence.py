@@ -14,6 +14,7 @@ from matte_core.cli.work import deliver
 from matte_core.engine.engine import DEVICES, PRECISIONS, pick_device
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange
+from matte_core.guide import Guide
 from matte_core.matting import matte_of
 from matte_core.models.catalogue import model
 from matte_core.shot import Shot
@@ -136,5 +137,5 @@ def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.de
     guide = hold_still(matte_source(path, missing=settings.missing, needed=str(wanted)), plate.frames)
     if settings.mask:
         guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
-    alpha = matte_of(plate, guide, settings.model, settings.precision, device)
+    alpha = matte_of(plate, Guide(trimap=guide), settings.model, settings.precision, device)
     return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)

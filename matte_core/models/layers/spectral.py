@@ -14,8 +14,8 @@ _SLOPE = 0.2
 
 def convolution(before: int, after: int, side: int = 3, stride: int = 1, reflect: bool = False) -> nn.Module:
     """A convolution without bias under spectral norm, padded to keep the size at stride 1."""
-    padding = "reflect" if reflect else "zeros"
-    layer = nn.Conv2d(before, after, side, stride, side // 2, bias=False, padding_mode=padding)
+    layer = nn.Conv2d(before, after, side, stride, side // 2, bias=False)
+    layer.padding_mode = "reflect" if reflect else "zeros"
     return spectral_norm(layer)
 
 

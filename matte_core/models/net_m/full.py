@@ -68,9 +68,10 @@ class CoarseNet(nn.Module):
         quarter = self.stages[0](self.third(half))
         eighth = self.attention(self.guide(pixels), self.stages[1](quarter), coarse_unknown(trimap))
         sixteenth = self.stages[2](eighth)
-        skips = [adapt(values) for adapt, values in zip(self.skips, (picture, half, quarter, eighth, sixteenth))]
+        places = (picture, half, quarter, eighth, sixteenth)
+        skips = [adapt(values) for adapt, values in zip(self.skips, places, strict=True)]
         values = self.deepest(sixteenth)
-        for rise, skip in zip(self.rises, reversed(skips)):
+        for rise, skip in zip(self.rises, reversed(skips), strict=False):
             values = rise(values) + skip
         values = self.last(values) + skips[0]
         return (torch.tanh(self.out(values)) + 1) / 2

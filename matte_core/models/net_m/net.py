@@ -62,7 +62,7 @@ class NetM(nn.Module):
         self.restart()
 
     def restart(self) -> None:
-        """Set the last layer so that the answer is nearly the colour prior's, and mostly counted as the network's own."""
+        """Set the last layer so that its own alpha is nearly the colour prior's, and most of the answer."""
         with torch.no_grad():
             self.heads.weight.zero_()
             self.heads.bias[:] = torch.tensor([0.0, -2.0, -1.0])  # type: ignore[index]
