@@ -51,8 +51,10 @@ def foreground_and_background(plate: Tensor, alpha: Tensor) -> tuple[Tensor, Ten
     colours = torch.cat([_mean(light, alpha * seen), _mean(light, (1 - alpha) * seen)])
     for level in range(levels + 1):
         size = (max(1, round(height ** (level / levels))), max(1, round(width ** (level / levels))))
-        small = [_resize(picture, size) for picture in (light, alpha, seen.to(alpha.dtype), colours)]
-        colours = _swept(*small, darkest, SMALL_SWEEPS if max(size) <= SMALL else SWEEPS)
+        small_light, small_alpha = _resize(light, size), _resize(alpha, size)
+        small_seen = _resize(seen.to(alpha.dtype), size)
+        sweeps = SMALL_SWEEPS if max(size) <= SMALL else SWEEPS
+        colours = _swept(small_light, small_alpha, small_seen, _resize(colours, size), darkest, sweeps)
     return torch.where(alpha == 1, plate, colours[:3]), torch.where(alpha == 0, plate, colours[3:])
 
 

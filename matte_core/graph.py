@@ -27,7 +27,7 @@ SHOWN = frozenset({"MattePreview", "MatteShotInfo", "PreviewImage", "MaskPreview
 PICTURES = frozenset({"MatteImageFromShot", "MatteMaskFromShot", "MatteShotFromImage", "MatteShotFromMask"})
 
 
-# Every write's node has this widget last. A file never decides to replace files: here it is read and left aside.
+# Every write's node has this widget. A file never decides to replace files: here it is read and left aside.
 OVERWRITE = Port(
     "Replace files that are there and were made with other settings.", "flag", name="overwrite", default=False
 )
@@ -53,9 +53,18 @@ def node_types() -> dict[str, Op]:
     return {node_type(old): op for op in OPS.values() for old in op.formerly} | named
 
 
+def node_ports(op: Op) -> list[Port]:
+    """The operation's ports as its node has them: what must be given first, then what has a default.
+
+    New ports with a default are added at the end, so that the values of older files stay in their places.
+    """
+    needed = [port for port in op.ports if not port.optional]
+    return needed + [OVERWRITE] * op.writes + [port for port in op.ports if port.optional]
+
+
 def widget_names(op: Op) -> list[str]:
     """Names of the operation's widgets in the order in which ComfyUI saves their values."""
-    return [port.name for port in op.ports if not port.is_socket] + [OVERWRITE.name] * op.writes
+    return [port.name for port in node_ports(op) if not port.is_socket]
 
 
 def check_kind(title: str, port: Port, shot: Shot | None) -> None:

@@ -39,7 +39,7 @@ class Unit:
     def lost(self, failed: Container[Key]) -> set[int]:
         """Numbers of this unit that cannot be made when the frames in `failed` cannot."""
         shot = self.shot
-        if not any(key in failed for key in self.keys()):
+        if not any(key in failed for key in self.depends_on()):
             return set()
         if shot.declaration.clip or shot.declaration.carries:
             return set(self.numbers)
@@ -53,7 +53,7 @@ class Unit:
             )
         }
 
-    def keys(self) -> Iterator[Key]:
+    def depends_on(self) -> Iterator[Key]:
         """Frames that this unit depends on: its inputs', and its own of the unit whose state it takes."""
         if self.previous is not None:
             yield from ((id(self.shot), number) for number in self.previous.numbers)
@@ -141,7 +141,7 @@ class Plan:
                 self.uses[id(source), number] += 1
 
     def _before(self, unit: Unit) -> Iterator[Unit]:
-        return (self.unit_of[key] for key in unit.keys())
+        return (self.unit_of[key] for key in unit.depends_on())
 
     def costs(self, shot: Shot, numbers: Sequence[int]) -> list[int]:
         """Pulled frame numbers that cannot be made when `numbers` of `shot` cannot."""

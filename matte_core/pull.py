@@ -203,7 +203,7 @@ class Run:
         return Job(unit.shot, numbers, frames, state, self._tools), cause
 
     def _cause(self, unit: Unit) -> FrameError | None:
-        return next((self._failed[key] for key in unit.keys() if key in self._failed), None)
+        return next((self._failed[key] for key in unit.depends_on() if key in self._failed), None)
 
     def _settle(self, unit: Unit, result: Result, errors: Mapping[int, FrameError]) -> None:
         """Store what a unit made, let go of what it used, and let in what waited for it."""

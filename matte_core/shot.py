@@ -235,7 +235,8 @@ class Shot:
             verb = VERBS.get(entry["verb"])
             if verb is None or verb.version != entry["version"]:
                 raise UsageError(
-                    f"verb '{entry['verb']}' version {entry['version']} is not known here. Use the Matte version that wrote it."
+                    f"verb '{entry['verb']}' version {entry['version']} is not known here. "
+                    "Use the Matte version that wrote it."
                 )
             made.append(
                 Shot(

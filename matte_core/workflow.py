@@ -148,9 +148,9 @@ class _Editor:
             return {}
         if isinstance(saved, dict):
             return {name: plain(saved[name], where, name) for name in names if name in saved}
-        given = [value for value in _list(saved)]
-        while given and given[-1] is None:
-            given.pop()
+        given = _list(saved)
+        while len(given) > len(names) and (given[-1] is None or isinstance(given[-1], str)):
+            given = given[:-1]  # what the page showed on the node, saved along with it
         if len(given) > len(names):
             raise UsageError(
                 f"{where} has {len(given)} values and Matte knows {len(names)} there ({', '.join(names)}). "

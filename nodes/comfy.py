@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from matte_core.errors import MatteError
-from matte_core.graph import OVERWRITE, node_type
+from matte_core.graph import OVERWRITE, node_ports, node_type
 from matte_core.io.writer import check_output, pending, sweep
 from matte_core.op import REQUIRED, Op, Port
 from matte_core.shot import Shot
@@ -29,7 +29,7 @@ class OpNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, Any]]:
         """Sockets and widgets, in the operation's order; sockets that may stay empty are optional."""
-        return inputs_of([*cls.OP.ports, OVERWRITE] if cls.OP.writes else cls.OP.ports)
+        return inputs_of(node_ports(cls.OP))
 
     def run(self, **values: Any) -> Any:
         """Outputs of the operation; a description takes milliseconds, a write pulls everything."""

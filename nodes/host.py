@@ -104,9 +104,9 @@ class ComfyHost:
             raise Cancelled
 
     def reserve(self, count: int, device: torch.device) -> None:
-        """Has ComfyUI unload other models until `count` bytes are free on `device`."""
+        """Has ComfyUI unload other models until `count` bytes are free on `device`; it shares no CPU's memory."""
         management = _comfy("comfy.model_management")
-        if management is not None:
+        if management is not None and device.type != "cpu":
             management.free_memory(count, device)
 
 

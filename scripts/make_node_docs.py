@@ -42,7 +42,7 @@ def _takes(kind: Any, options: dict[str, Any]) -> str:
     if isinstance(kind, list):
         return ", ".join(f"**{name}**" if name == options.get("default") else name for name in kind)
     if "," in kind:
-        return kind.replace(",", " or ")
+        return str(kind).replace(",", " or ")
     limits = f" {options['min']:g} to {options['max']:g}" if "min" in options and "max" in options else ""
     default = f", default {options['default']}" if options.get("default") not in (None, "") else ""
     return f"{kind}{limits}{default}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matte_core.ops  # noqa: F401  (fills OPS)
-from matte_core.graph import OVERWRITE, node_types
+from matte_core.graph import node_ports, node_types
 from matte_core.op import REQUIRED
 
 SHOT = "MATTE_SHOT"
@@ -116,7 +116,7 @@ def _sockets(kind: str, widgets: Mapping[str, Any]) -> tuple[dict[str, str], dic
     op = node_types()[kind]
     types = {"plate": PLATE, "matte": MATTE, "shot": SHOT}
     ordered = sorted((port for port in op.ports if port.is_socket), key=lambda port: port.optional)
-    ports = [port for port in op.ports if not port.is_socket] + [OVERWRITE] * op.writes
+    ports = [port for port in node_ports(op) if not port.is_socket]
     unknown = set(widgets) - {port.name for port in ports}
     if unknown:
         raise SystemExit(f"{kind} has no {', '.join(unknown)}")

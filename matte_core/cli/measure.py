@@ -2,14 +2,119 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
 import click
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from matte_core.errors import UsageError
+from matte_core.evaluate.metrics import Alpha
+from matte_core.evaluate.report import UNITS, Report, Sample
+from matte_core.evaluate.report import evaluate as measure
+from matte_core.io.image import FORMATS
+from matte_core.io.sequence import find
+from matte_core.pull import frames
+from matte_core.shot import Shot
+from matte_core.sources import matte_source
+from matte_core.trimap import snap
+from matte_core.windows import over_window_of
 
 
 @click.command()
-@click.option("--pred", required=True, help="The mattes: a sequence or a file.")
-@click.option("--truth", required=True, help="The true alphas.")
-@click.option("--trimap", help="Measure only where this is unknown.")
+@click.option("--pred", required=True, metavar="P", help="The mattes: a sequence, a folder or a file.")
+@click.option("--truth", required=True, metavar="T", help="The true alphas, at the same frame numbers.")
+@click.option("--trimap", metavar="R", help="Measure only where this is unknown. Default: the whole picture.")
+@click.option("--stills", is_flag=True, help="The frames are no sequence: measure nothing over time.")
 @click.option("--json", "machine", is_flag=True, help="The same as JSON.")
-def evaluate(pred: str, truth: str, trimap: str | None, machine: bool) -> None:
-    """Measure mattes against the truth."""
-    raise NotImplementedError
+def evaluate(pred: str, truth: str, trimap: str | None, stills: bool, machine: bool) -> None:
+    """Measure mattes against the truth.
+
+    SAD, MSE, MAD, Grad and Conn of every frame, and over time SSDA, dtSSD and MESSDdt (the motion is that of the
+    true alphas, by DIS optical flow).
+    """
+    samples = _samples(_files(pred), _files(truth), _files(trimap) if trimap else None, stills)
+    report = measure(samples, sequence=not stills)
+    if machine:
+        content = {"frames": report.frames, "mean": report.mean, "units": {name: UNITS[name] for name in report.mean}}
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+        return
+    Console(highlight=False, soft_wrap=True).print(_table(report))
+
+
+def _files(text: str) -> dict[str, Path]:
+    """Files of a folder by their names without ending, or of a sequence by frame number."""
+    folder = Path(text)
+    if folder.is_dir():
+        return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in FORMATS}
+    found = find(text)
+    return {str(number): found.file_for(number) for number in found.on_disk}
+
+
+def _samples(
+    mattes: dict[str, Path], truths: dict[str, Path], trimaps: dict[str, Path] | None, stills: bool
+) -> Iterator[Sample]:
+    """Every true alpha that has a matte, with the motion to the next one."""
+    names = [name for name in truths if name in mattes]
+    if not names:
+        raise UsageError(
+            f"the mattes are called {_spell(mattes)} and the truth {_spell(truths)}: none in common. "
+            "Give sequences of the same numbers, or folders of the same names."
+        )
+    waiting: Sample | None = None
+    for name in names:
+        truth = matte_source(str(truths[name]))
+        alpha = _alpha(matte_source(str(mattes[name])), truth, "matte")
+        sample = Sample(name, alpha, _alpha(truth, truth, "truth"))
+        if trimaps is not None:
+            sample = replace(sample, unknown=snap(_alpha(_guide(trimaps, name), truth, "trimap")) == 0.5)
+        if waiting is not None:
+            yield waiting if stills else replace(waiting, flow=_motion(waiting.truth, sample.truth))
+        waiting = sample
+    if waiting is not None:
+        yield waiting
+
+
+def _guide(trimaps: dict[str, Path], name: str) -> Shot:
+    """The trimap called `name`, or the only one there is."""
+    if name not in trimaps and len(trimaps) != 1:
+        raise UsageError(f"there is no trimap for {name}. Give one for every frame, or one for all.")
+    return matte_source(str(trimaps.get(name) or next(iter(trimaps.values()))))
+
+
+def _spell(files: dict[str, Path]) -> str:
+    names = list(files)
+    return f"{names[0]} … {names[-1]}" if len(names) > 1 else ", ".join(names) or "nothing"
+
+
+def _alpha(shot: Shot, like: Shot, what: str) -> Alpha:
+    frame = next(frames(over_window_of(like, shot, what)))
+    return np.asarray(frame.pixels[0])
+
+
+def _motion(before: Alpha, after: Alpha) -> Alpha:
+    """Motion (H, W, 2) in pixels (x, y) from one true alpha to the next."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    pair = [np.asarray(np.rint(np.clip(alpha, 0, 1) * 255), np.uint8) for alpha in (before, after)]
+    if pair[0].shape != pair[1].shape or min(pair[0].shape) < 16:  # too small for the flow's patches
+        return np.zeros((*before.shape, 2), np.float32)
+    return np.asarray(flow.calc(pair[0], pair[1], np.zeros((*before.shape, 2), np.float32)))
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("frame")
+    for name in report.mean:
+        table.add_column(name, justify="right")
+    for frame, found in report.frames.items():
+        table.add_row(frame, *(f"{found[name]:.4g}" if name in found else "" for name in report.mean))
+    table.add_row("mean", *(f"{value:.4g}" for value in report.mean.values()), style="bold")
+    table.caption = "; ".join(f"{name}: {UNITS[name]}" for name in report.mean)
+    table.caption_justify = "left"
+    return table

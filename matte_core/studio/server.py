@@ -70,6 +70,7 @@ def application(settings: Settings, front: Path) -> Iterator[web.Application]:
             app.router.add_get("/", page.index)
             app.router.add_static("/", front)
             app.cleanup_ctx.append(lambda app: _worker(queue, executor, events))
+            #app.on_shutdown.append(lambda app: _stop(queue, events))
             yield app
 
 
@@ -88,9 +89,13 @@ async def _worker(queue: Queue, executor: Executor, events: Events) -> AsyncIter
     thread = threading.Thread(target=work, args=(queue, executor.run, done), name="matte-studio", daemon=True)
     thread.start()
     yield
+    await asyncio.to_thread(thread.join)
+
+
+async def _stop(queue: Queue, events: Events) -> None:
+    """Open pages and the running prompt do not hold the end up."""
     queue.close()
     events.close()
-    await asyncio.to_thread(thread.join)
 
 
 @contextmanager

@@ -37,6 +37,12 @@ def test_an_input_is_described_with_type_default_range_and_tooltip(node: Any) ->
     assert text == ("STRING", {"tooltip": "The files.", "default": "", "multiline": False})
 
 
+def test_the_widgets_of_a_write_keep_their_places_when_new_ones_are_added(node: Any) -> None:
+    described = type(node("MatteTWrite")).INPUT_TYPES()
+    assert list(described["required"]) == ["matte", "out"]
+    assert next(iter(described["optional"])) == "overwrite"
+
+
 def test_a_prompt_older_than_a_widget_still_runs_with_its_default(node: Any, plate_files: str) -> None:
     (plate,) = node("MatteTRead").run(path=plate_files)
     (matte,) = node("MatteTKey").run(plate=plate)
@@ -202,7 +208,8 @@ def test_without_comfyui_the_pack_answers_with_plain_things(load: Any, monkeypat
 
 def test_memory_is_asked_of_comfyui_and_the_models_folder_is_registered(load: Any, comfy: Any) -> None:
     host = load("host")
-    host.ComfyHost().reserve(1234, torch.device("cpu"))
+    host.ComfyHost().reserve(1234, torch.device("cuda"))
+    host.ComfyHost().reserve(99, torch.device("cpu"))
     host.register_models()
     assert comfy.freed == [1234]
     assert comfy.models == [("matte", str(comfy.folder / "models" / "matte"))]

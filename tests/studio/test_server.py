@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientSession, FormData
+from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from matte_core.errors import UsageError
@@ -302,6 +304,25 @@ def test_the_connection_answers_about_features_and_survives_nonsense(studio: Stu
         assert (await page.event())["type"] == "feature_flags"
 
     studio(scenario)
+
+
+def test_an_open_page_and_a_running_prompt_do_not_hold_its_end_up(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("")
+
+    async def scene() -> None:
+        with application(Settings("127.0.0.1", 0, tmp_path / "studio", (), PACK), tmp_path) as app:
+            server = TestServer(app)
+            await server.start_server()
+            async with ClientSession(server.make_url("/")) as session, session.ws_connect("/ws?clientId=me") as socket:
+                await session.post("/prompt", json={"prompt": {"1": node("Slow", steps=3000)}, "client_id": "me"})
+                while (await socket.receive_json(timeout=5))["type"] != "progress":
+                    pass
+                await asyncio.wait_for(server.close(), 5)
+                async for _ in socket:
+                    pass
+                assert socket.closed
+
+    asyncio.run(scene())
 
 
 def test_nothing_of_it_is_left_behind(studio: Studio) -> None:

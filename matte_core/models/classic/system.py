@@ -82,9 +82,9 @@ def assemble(laplacian: Laplacian, image: Values, trimap: NDArray[np.float32], s
         data[filled:end], columns[filled:end] = rows.data[keep], at[keep]
         starts[row + 1 : stop + 1] = filled + kept[rows.indptr[1:]]
         filled, row = end, stop
-    if filled <= np.iinfo(np.int32).max:
-        starts = starts.astype(np.int32)  # type: ignore[assignment]  # scipy would copy index arrays of two kinds
-    return System(scipy.sparse.csr_matrix((data[:filled], columns[:filled], starts), (count, count)), right)
+    # Of one kind with the columns, because scipy copies index arrays of two kinds.
+    short = starts.astype(np.int32) if filled <= np.iinfo(np.int32).max else starts
+    return System(scipy.sparse.csr_matrix((data[:filled], columns[:filled], short), (count, count)), right)
 
 
 def _pairs(unknown: Flags) -> int:
