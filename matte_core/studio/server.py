@@ -70,7 +70,7 @@ def application(settings: Settings, front: Path) -> Iterator[web.Application]:
             app.router.add_get("/", page.index)
             app.router.add_static("/", front)
             app.cleanup_ctx.append(lambda app: _worker(queue, executor, events))
-            #app.on_shutdown.append(lambda app: _stop(queue, events))
+            app.on_shutdown.append(lambda app: _stop(queue, events))
             yield app
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from matte_core.train.bank import Shard
 
+_TRIES, _ENOUGH = 6, 0.03  # parts looked at, and the share of each region that a part should have
 _TOLD = 0.5  # how often the network is told which light the pixels are in
 
 
@@ -47,10 +48,14 @@ class Crops:
         """What each crop shows, in order."""
         return [str(shard.kind[place]) for shard, place in self._places]
 
-    def draw(self, seed: int, iteration: int, count: int) -> Batch:
-        """`count` random crops, mirrored, turned and with their channels permuted: the solves hold under these."""
+    def draw(self, seed: int, iteration: int, count: int, side: int = 0) -> Batch:
+        """`count` random crops, mirrored, turned and with their channels permuted: the solves hold under these.
+
+        With `side` only a random part of each, of so many pixels a side, that has some of all three regions.
+        """
         random = np.random.default_rng((seed, iteration))
-        return _stack([self._turned(random, int(index)) for index in random.integers(0, len(self), count)])
+        chosen = random.integers(0, len(self), count)
+        return _stack([self._turned(random, int(index), side) for index in chosen])
 
     def span(self, start: int, count: int) -> Batch:
         """The crops from number `start` on, as they are, the light told."""
@@ -65,13 +70,31 @@ class Crops:
         light = torch.full((1, 1, 1), 1.0 if shard.linear[place] else -1.0)
         return [pixels, trimap, torch.cat(solved), truth, contrast, (trimap == 0.5).float(), light]
 
-    def _turned(self, random: np.random.Generator, index: int) -> list[Tensor]:
+    def _turned(self, random: np.random.Generator, index: int, side: int) -> list[Tensor]:
         *maps, light = self._plain(index)
+        rows, columns = _part(random, maps[1][0], side)
+        maps = [m[:, rows, columns] for m in maps]
         maps[0] = maps[0][torch.from_numpy(random.permutation(3))]
         quarters, mirrored, told = int(random.integers(0, 4)), random.random() < 0.5, random.random() < _TOLD
         maps = [torch.rot90(m, quarters, (1, 2)) for m in maps]
         maps = [m.flip(2) if mirrored else m for m in maps]
         return [*maps, light * float(told)]
+
+
+def _part(random: np.random.Generator, trimap: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of a random part of `trimap` (H, W): the best of some, by the least of its three regions."""
+    size = len(trimap)
+    if not 0 < side < size:
+        return slice(0, size), slice(0, size)
+    best, found = -1.0, (slice(0, side), slice(0, side))
+    for top, left in random.integers(0, size - side + 1, (_TRIES, 2)).tolist():
+        part = trimap[top : top + side, left : left + side]
+        least = min(float((part == value).float().mean()) for value in (0.0, 0.5, 1.0))
+        if least > best:
+            best, found = least, (slice(top, top + side), slice(left, left + side))
+        if best > _ENOUGH:
+            break
+    return found
 
 
 def _stack(crops: list[list[Tensor]]) -> Batch:

@@ -48,7 +48,7 @@ def train(
     if resume:
         run.resume(folder, text, device)
     for iteration in range(run.iteration, recipe.optimisation.iterations):
-        batch = crops.draw(recipe.seed, iteration, recipe.optimisation.batch).to(device)
+        batch = crops.draw(recipe.seed, iteration, recipe.optimisation.batch, recipe.data.part).to(device)
         losses = step(run, recipe, batch)
         if run.iteration % recipe.pace.note == 0:
             run.curve.add_losses(run.iteration, losses)
@@ -94,11 +94,9 @@ def _start(recipe: Recipe, device: torch.device, folder: Path) -> Run:
 
 
 def _take(net: NetM, path: Path, device: torch.device) -> None:
-    """Start from the weights in `path`, but for the shortcut and the last layer."""
+    """Start from the weights in `path`. Raises SourceError where they are missing or do not fit."""
     try:
-        weights = torch.load(path, map_location=device, weights_only=True)
-        fresh = {name: value for name, value in net.state_dict().items() if name.startswith(("heads.", "shortcut"))}
-        net.load_state_dict({**weights, **fresh})
+        net.load_state_dict(torch.load(path, map_location=device, weights_only=True))
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 

@@ -17,11 +17,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Data:
-    """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene."""
+    """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
+
+    Training sees a random part of each crop, of `part` pixels a side (0 = all of it)."""
 
     seed: int = 1
     shards: int = 130
     size: int = 192
+    part: int = 0
     validation: int = 8
 
 
@@ -51,7 +54,7 @@ class Pace:
 class Recipe:
     """One training run: which seed, network, data, losses and schedule.
 
-    `start` names weights to start from (a net.pt beside the run's folder, its last layer set anew), "" for none.
+    `start` names weights to start from (a net.pt beside the run's folder), "" for none.
     """
 
     name: str
