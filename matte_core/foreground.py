@@ -17,6 +17,7 @@ from matte_core.shot import Job, Result, Shot, Verb, make, register
 
 REGULARISATION = 1e-5  # how much neighbours agree where alpha is flat
 GRADIENT = 1.0  # how much more they do across a change of alpha
+OPAQUE = 1 - 2**-12  # alpha from here on is 1 in a half file, and its foreground must be the plate there
 SMALL, SMALL_SWEEPS, SWEEPS = 32, 20, 8  # sweeps on levels up to 32 pixels, and on larger ones
 
 
@@ -55,7 +56,7 @@ def foreground_and_background(plate: Tensor, alpha: Tensor) -> tuple[Tensor, Ten
         small_seen = _resize(seen.to(alpha.dtype), size)
         sweeps = SMALL_SWEEPS if max(size) <= SMALL else SWEEPS
         colours = _swept(small_light, small_alpha, small_seen, _resize(colours, size), darkest, sweeps)
-    return torch.where(alpha == 1, plate, colours[:3]), torch.where(alpha == 0, plate, colours[3:])
+    return torch.where(alpha >= OPAQUE, plate, colours[:3]), torch.where(alpha == 0, plate, colours[3:])
 
 
 def _mean(plate: Tensor, weight: Tensor) -> Tensor:

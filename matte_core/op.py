@@ -57,7 +57,7 @@ class Port:
     def _number(self, value: Any) -> int | float:
         try:
             number: int | float = int(value) if self.type == "integer" else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"'{self.name}' must be a number, not '{value}'. Give a number.") from None
         low = -float("inf") if self.low is None else self.low
         high = float("inf") if self.high is None else self.high

@@ -9,7 +9,7 @@ from matte_core.deliver import KINDS, deliverable, needs_foreground, parse_kinds
 from matte_core.engine.engine import PRECISIONS, pick_device
 from matte_core.errors import UsageError
 from matte_core.guide import Guide
-from matte_core.io.outputs import CODECS
+from matte_core.io.outputs import CODECS, DEPTHS
 from matte_core.io.sequence import with_part
 from matte_core.io.writer import write_frames
 from matte_core.matting import matte_of
@@ -136,7 +136,7 @@ def write_sequence(
     ] = None,
     deliver: Annotated[str, text(f"One or more of: {', '.join(KINDS)}.")] = "matte",
     compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
-    depth: Annotated[str, choice("Bits per channel.", lambda: ("half", "float"))] = "half",
+    depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
 ) -> tuple[Shot, ...]:
     """Writes deliverables for compositors; resumable, each frame whole or not there."""
     kinds = parse_kinds(deliver)
@@ -161,3 +161,16 @@ def write_sequence(
             )
         )
     return tuple(receipts)
+
+
+@op("Write Plate", "Matte/Files", [RECEIPT], aliases=["save exr", "render", "composite"])
+def write_plate(
+    plate: Annotated[Shot, plate("A plate or composite; written scene-linear, unclamped.")],
+    out: Annotated[str, text("Where to write: out/comp.####.exr", "write")],
+    compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
+    depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
+) -> tuple[Shot, ...]:
+    """Writes colour alone, as channels R, G, B; resumable, each frame whole or not there."""
+    linear = scene_linear(plate)
+    names = [("R", "G", "B")]
+    return (write_frames([linear], names, out, compression=compression, depth=depth, tags=linear.header.tags),)

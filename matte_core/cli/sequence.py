@@ -28,6 +28,7 @@ class Settings:
     plate: str
     mask: str | None
     trimap: str | None
+    mask_channel: str
     out: str
     model: str
     frames: str
@@ -57,6 +58,7 @@ class Settings:
 @click.argument("plate")
 @click.option("--mask", help="A rough mask of the subject; 1 = selected. A sequence, or a still for the whole shot.")
 @click.option("--trimap", help="A trimap instead of a mask: 0 background, 0.5 unknown, 1 foreground.")
+@click.option("--mask-channel", default="", help="Channel of the mask or trimap; hair.A,coat.A makes two instances.")
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
 @click.option(
@@ -134,7 +136,8 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
     path = settings.mask or settings.trimap or ""
-    guide = hold_still(matte_source(path, missing=settings.missing, needed=str(wanted)), plate.frames)
+    source = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+    guide = hold_still(source, plate.frames)
     if settings.mask:
         guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
     alpha = matte_of(plate, Guide(trimap=guide), settings.model, settings.precision, device)

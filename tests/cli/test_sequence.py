@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .conftest import COUNT, FIRST, HEIGHT, MAIN, OVERSCAN, WIDTH, Folder, Matte, a_picture, load
+from .conftest import COUNT, FIRST, HEIGHT, MAIN, OVERSCAN, WIDTH, Folder, Matte, a_picture, load, save
 
 NUMBERS = range(FIRST, FIRST + COUNT)
 
@@ -149,9 +149,23 @@ def test_one_still_mask_is_held_for_the_whole_shot_and_said(shot: Folder, matte:
     assert len(shot.written) == COUNT
 
 
-def test_display_referred_pictures_are_taken_as_they_are(shot: Folder, matte: Matte) -> None:
-    from .conftest import save
+def test_named_masks_become_named_instances_in_one_file(shot: Folder, matte: Matte) -> None:
+    for number in NUMBERS:
+        solid = (a_picture(number)[1] > 0.5).astype(np.float32)
+        columns = np.arange(solid.shape[1]) < solid.shape[1] / 2 + number - FIRST
+        halves = np.stack([solid * columns, solid * ~columns], axis=-1)
+        save(shot / f"ids.{number}.exr", halves, ("left.A", "right.A"), number, OVERSCAN)
+    words = ("--mask", "ids.####.exr", "--mask-channel", "left.A,right.A", "--grow", 2, "--shrink", 2)
+    answer = matte("sequence", "plate.####.exr", *words, "--out", "out/l.####.exr", "--deliver", "layers")
+    assert answer.code == 0, answer.error
+    made, spec = load(shot / "out/l.1001.exr")
+    index = {name: place for place, name in enumerate(spec.channelnames)}
+    left, right, alpha = (made[..., index[name]] for name in ("left.A", "right.A", "A"))
+    assert (left == 1).any() and (right == 1).any()
+    assert np.allclose(alpha, np.minimum(left + right, 1), atol=1e-3)
 
+
+def test_display_referred_pictures_are_taken_as_they_are(shot: Folder, matte: Matte) -> None:
     for number in NUMBERS:
         plate, _ = a_picture(number, 0)
         save(shot / f"photo.{number}.png", np.clip(plate, 0, 1), ("R", "G", "B"))

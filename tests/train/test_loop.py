@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from matte_core.errors import SourceError, UsageError
+from matte_core.errors import ModelError, SourceError, UsageError
 from matte_core.models.net_m.net import NetM, Settings
+from matte_core.models.weights import load_into
 from matte_core.train import loop
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Crops
+from matte_core.train.export import export_weights
 from matte_core.train.losses import LossWeights, matting_loss, pyramid_loss
 from matte_core.train.recipe import RECIPES, parse_recipe
 
@@ -187,3 +189,35 @@ def test_the_average_follows_the_weights() -> None:
     loop._average(net, average, 0.75)
     moved = [(a - b).detach() for a, b in zip(net.parameters(), average.parameters(), strict=True)]
     assert np.allclose([float(m.mean()) for m in moved], 0.75)
+
+
+def test_exported_weights_are_halves_that_load_strictly(folder: Path, tmp_path: Path) -> None:
+    net = NetM(Settings((4, 4, 4, 4, 4), 4))
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    digest = export_weights(tmp_path / "net.pt", tmp_path / "net.safetensors")
+    again = load_into(NetM(Settings((4, 4, 4, 4, 4), 4)), tmp_path / "net.safetensors", CPU)
+    assert len(digest) == 64
+    assert all(torch.allclose(a, b, atol=2e-3) for a, b in zip(net.parameters(), again.parameters(), strict=True))
+    assert (tmp_path / "net.safetensors").stat().st_size < (tmp_path / "net.pt").stat().st_size
+    torch.save({"enter": torch.tensor([1e9])}, tmp_path / "net.pt")
+    with pytest.raises(ModelError, match="half precision"):
+        export_weights(tmp_path / "net.pt", tmp_path / "net.safetensors")
+
+
+def test_a_part_of_a_crop_has_some_of_all_regions_where_there_is_one(folder: Path) -> None:
+    crops = Crops(load_bank(folder / "bank"))
+    batch = crops.draw(0, 0, 4, 32)
+    assert batch.pixels.shape == (4, 3, 32, 32) and batch.solved.shape == (4, 2, 32, 32)
+    assert bool((batch.unknown.sum((1, 2, 3)) > 0).all())
+
+
+def test_a_run_starts_from_the_weights_its_recipe_names(folder: Path, tmp_path: Path) -> None:
+    recipe = start(folder, tmp_path / "run")
+    torch.save(NetM(Settings((4, 4, 6, 6, 8), 4)).state_dict(), tmp_path / "before.pt")
+    recipe.write_text('start = "before.pt"\n' + RECIPE, encoding="utf-8")
+    run = loop._start(parse_recipe(recipe.read_text()), CPU, tmp_path / "run")
+    before = torch.load(tmp_path / "before.pt", weights_only=True)
+    assert all(torch.equal(value, before[name]) for name, value in run.net.state_dict().items())
+    (tmp_path / "before.pt").unlink()
+    with pytest.raises(SourceError, match="weights to start from"):
+        loop._start(parse_recipe(recipe.read_text()), CPU, tmp_path / "run")
