@@ -17,6 +17,9 @@ from matte_core.shot import Job, Result, Shot, Verb, make, register
 LEAST = 2.0**-24  # smallest alpha that half floats hold; below it a pixel counts as not covered
 
 
+SCREENS: Mapping[str, int] = {"green": 1, "blue": 2}
+
+
 def over(foreground: Shot, matte: Shot, background: Shot) -> Shot:
     """The composite (3, H, W): alpha x foreground + (1 - alpha) x background, per channel.
 
@@ -65,7 +68,32 @@ def refine_matte(
     return make("refine matte", [matte], settings)
 
 
-def _joined(verb: str, inputs: Sequence[Shot]) -> Shot:
+def despill(plate: Shot, screen: str = "green", amount: float = 1.0, balance: float = 0.5) -> Shot:
+    """The plate (3, H, W) without the screen's light: the screen's channel is held to the mix of the other two.
+
+    screen   "green" or "blue"
+    amount   0 leaves the plate, 1 takes all that is above the mix
+    balance  the mix: 0 is the smaller of the other two channels, 0.5 their mean, 1 the larger
+
+    Only ever takes light away, so highlights and negative values elsewhere stay. Raises UsageError for another screen.
+    """
+    if screen not in SCREENS:
+        raise UsageError(f"'{screen}' is no screen. Choose one of: {', '.join(SCREENS)}.")
+    if amount == 0:
+        return plate
+    return make("despill", [plate], {"screen": screen, "amount": amount, "balance": balance})
+
+
+def difference(first: Shot, second: Shot, gain: float = 1.0) -> Shot:
+    """How far two shots of the same channels differ: absolute difference times `gain`. Raises as `over` does."""
+    if len(first.channels) != len(second.channels):
+        raise UsageError(
+            f"difference was given {len(first.channels)} channels and {len(second.channels)}. Give two plates or two mattes."
+        )
+    return _joined("difference", [first, second], {"gain": gain})
+
+
+def _joined(verb: str, inputs: Sequence[Shot], parameters: Mapping[str, Json] | None = None) -> Shot:
     first = inputs[0]
     for shot in inputs[1:]:
         if shot.header.data != first.header.data:
@@ -79,7 +107,7 @@ def _joined(verb: str, inputs: Sequence[Shot]) -> Shot:
         raise UsageError(
             f"{verb} was given shots without a common frame ({first.frames} and others). Give the same range."
         )
-    return make(verb, inputs, frames=both)
+    return make(verb, inputs, parameters, frames=both)
 
 
 def _over(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
@@ -129,6 +157,20 @@ def _blurred(layer: Pixels, pixels: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(layer, (0, 0), pixels / 2, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
+def _despill(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    pixels = frames[0].pixels.copy()
+    channel = SCREENS[parameters["screen"]]
+    others = np.delete(pixels, channel, axis=0)
+    low, high = others.min(axis=0), others.max(axis=0)
+    spill = np.maximum(pixels[channel] - (low + parameters["balance"] * (high - low)), 0)
+    pixels[channel] -= parameters["amount"] * spill
+    return pixels
+
+
+def _difference(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
+    return np.asarray(np.abs(frames[0].pixels - frames[1].pixels) * np.float32(parameters["gain"]), np.float32)
+
+
 def _register(name: str, function: Callable[[Sequence[Frame], Mapping[str, Json]], Pixels]) -> None:
     """A verb that makes each frame from the same frame of its inputs, under the first input's header."""
 
@@ -148,3 +190,5 @@ _register("premultiply", _premultiply)
 _register("unpremultiply", _unpremultiply)
 _register("total", _total)
 _register("refine matte", _refine)
+_register("despill", _despill)
+_register("difference", _difference)

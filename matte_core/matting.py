@@ -134,9 +134,9 @@ def _estimate(job: Job) -> Result:
     look = solver_light if chosen.card.encoding == "linear" else encode_for_network
     for numbers in _stretches(job.numbers, job.shot.frames):
         plates = _window(job, 0, numbers)
-        plate = torch.stack([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
+        plate = _batch([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
         guides = {
-            name: torch.stack([_tensor(frame.pixels) for frame in _window(job, which, numbers)])
+            name: _batch([torch.from_numpy(frame.pixels.copy()) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
         guides[LIGHT] = torch.full((len(plates), 1, 1, 1), -1.0 if view.display else 1.0)
@@ -144,7 +144,8 @@ def _estimate(job: Job) -> Result:
         alphas = cast(Sequence[Pixels], layers["alpha"].clamp_(0, 1).numpy())
         for number, alpha in zip(numbers, alphas, strict=True):
             header = replace(job.frames[0][number].header, colour_space="", linear=True)
-            made.append(Frame(np.array(alpha, np.float32, order="C"), number, header))
+            pixels = np.array(alpha) if len(numbers) > 1 else alpha  # a view would keep the whole batch alive
+            made.append(Frame(pixels, number, header))
     return Result(made, state)
 
 
@@ -167,8 +168,9 @@ def _stretches(numbers: Sequence[int], frames: FrameRange) -> list[list[int]]:
     return stretches
 
 
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(pixels.copy())  # frames are read-only, which torch warns about
+def _batch(pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures (C, H, W) as one tensor (T, C, H, W); a single one is not copied."""
+    return pictures[0][None] if len(pictures) == 1 else torch.stack(list(pictures))
 
 
 register(Verb("estimate alpha", _estimate, declare=_declare))

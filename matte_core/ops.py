@@ -14,7 +14,7 @@ from matte_core.io.sequence import with_part
 from matte_core.io.writer import write_frames
 from matte_core.matting import matte_of
 from matte_core.models.catalogue import names
-from matte_core.op import Output, choice, integer, matte, number, op, plate, text
+from matte_core.op import Output, choice, integer, matte, number, op, plate, shot, text
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source, scene_linear
 from matte_core.windows import over_window_of
@@ -124,6 +124,27 @@ def unpremultiply(
 ) -> Shot:
     """Colour divided by alpha, left alone where alpha is 0."""
     return compose.unpremultiply(scene_linear(plate), over_window_of(plate, matte, "matte"))
+
+
+@op("Despill", "Matte/Colour", [PLATE], aliases=["green screen", "blue screen", "spill"])
+def despill(
+    plate: Annotated[Shot, plate("The foreground.")],
+    screen: Annotated[str, choice("Colour of the screen.", lambda: tuple(compose.SCREENS))] = "green",
+    amount: Annotated[float, number("How much of the spill is taken away.", 0, 1)] = 1.0,
+    balance: Annotated[float, number("Limit: 0 the smaller, 0.5 the mean, 1 the larger of the others.", 0, 1)] = 0.5,
+) -> Shot:
+    """Takes the screen's light off the foreground, in linear light; highlights stay."""
+    return compose.despill(scene_linear(plate), screen, amount, balance)
+
+
+@op("Difference", "Matte/Look", [PLATE], aliases=["compare", "diff"])
+def difference(
+    first: Annotated[Shot, shot("A plate or a matte.")],
+    second: Annotated[Shot, shot("Another of the same kind.")],
+    gain: Annotated[float, number("Makes small differences visible.", 0, 1000, 0.1)] = 1.0,
+) -> Shot:
+    """How far two shots differ: the absolute difference, times a gain."""
+    return compose.difference(first, over_window_of(first, second, "second shot"), gain)
 
 
 @op("Write EXR Sequence", "Matte/Files", [RECEIPT], aliases=["save exr", "render", "deliver"])

@@ -233,9 +233,9 @@ NODES: dict[str, tuple[type[_CoreNode], str]] = {
     "EmptyImage": (_EmptyImage, "EmptyImage"),
     "SaveImage": (_SaveImage, "Save Image"),
     "PreviewImage": (_PreviewImage, "Preview Image"),
-    "MaskPreview": (_MaskPreview, "Preview Mask"),
+    "MaskPreview": (_MaskPreview, "MaskPreview"),
     "MaskToImage": (_MaskToImage, "Convert Mask to Image"),
     "ImageToMask": (_ImageToMask, "Convert Image to Mask"),
-    "InvertMask": (_InvertMask, "Invert Mask"),
-    "PreviewAny": (_PreviewAny, "Preview as Text"),
+    "InvertMask": (_InvertMask, "InvertMask"),
+    "PreviewAny": (_PreviewAny, "Preview Any"),
 }

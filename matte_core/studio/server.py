@@ -71,7 +71,10 @@ def application(settings: Settings, front: Path) -> Iterator[web.Application]:
             app.router.add_static("/", front)
             app.cleanup_ctx.append(lambda app: _worker(queue, executor, events))
             app.on_shutdown.append(lambda app: _stop(queue, events))
-            yield app
+            try:
+                yield app
+            finally:
+                executor.forget()  # the library remembers every application; what the nodes made goes
 
 
 def _status(queue: Queue) -> dict[str, object]:

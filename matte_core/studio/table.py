@@ -38,6 +38,11 @@ class Table:
                 self.classes[name], self.modules[name] = node, module
                 self.titles[name] = titles.get(name, name)
 
+    def clear(self) -> None:
+        """Lets go of every node."""
+        for entries in (self.classes, self.titles, self.modules):
+            entries.clear()
+
     def describe(self, name: str) -> dict[str, Any]:
         """ComfyUI's description of a node (object_info)."""
         node, inputs = self.classes[name], inputs_of(self.classes[name])
@@ -108,6 +113,7 @@ def loaded(folder: Path, table: Table) -> Iterator[Pack]:
         workflows = entry.parent / TEMPLATES
         yield Pack(name, (entry.parent / web).resolve() if web else None, workflows if workflows.is_dir() else None)
     finally:
+        table.clear()
         for known in [known for known in sys.modules if known.split(".")[0] == PACKAGE]:
             del sys.modules[known]
 

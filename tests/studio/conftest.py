@@ -103,19 +103,34 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def studio(tmp_path: Path, folder: Path) -> Studio:
-    """Runs a scenario against a studio of the test pack."""
-    front = tmp_path / "front"
-    (front / "scripts").mkdir(parents=True)
-    (front / "index.html").write_text(PAGE)
-    (front / "scripts" / "app.js").write_text("export const app = null;")
+def front(tmp_path: Path) -> Path:
+    """Static files in the place of ComfyUI's page."""
+    folder = tmp_path / "front"
+    (folder / "scripts").mkdir(parents=True)
+    (folder / "index.html").write_text(PAGE)
+    (folder / "scripts" / "app.js").write_text("export const app = null;")
+    return folder
 
+
+def studio_of(pack: Path, folder: Path, front: Path) -> Studio:
     def play(scenario: Scenario) -> None:
         async def scene() -> None:
             async with AsyncExitStack() as stack:
-                app = stack.enter_context(application(Settings("127.0.0.1", 0, folder, (), PACK), front))
+                app = stack.enter_context(application(Settings("127.0.0.1", 0, folder, (), pack), front))
                 await scenario(Page(await stack.enter_async_context(TestClient(TestServer(app)))))
 
         asyncio.run(scene())
 
     return play
+
+
+@pytest.fixture
+def studio(folder: Path, front: Path) -> Studio:
+    """Runs a scenario against a studio of the test pack."""
+    return studio_of(PACK, folder, front)
+
+
+@pytest.fixture
+def matte_studio(folder: Path, front: Path) -> Studio:
+    """Runs a scenario against a studio of Matte's own nodes."""
+    return studio_of(PACK.parents[2], folder, front)

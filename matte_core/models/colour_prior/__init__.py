@@ -31,11 +31,11 @@ class Solver:
         return {"alpha": each_layer(frames.to(net), guides["trimap"].to(net), estimate)}, state
 
 
-def _colour_prior(pixels: Tensor, trimap: Tensor) -> Tensor:
+def _colour_prior(pixels: Tensor, trimap: Tensor, frame: int) -> Tensor:
     return prepared(pixels, trimap)[1][1]
 
 
-def _closed_form(pixels: Tensor, trimap: Tensor) -> Tensor:
+def _closed_form(pixels: Tensor, trimap: Tensor, frame: int) -> Tensor:
     return MattingSystem(pixels, trimap).solve([None], [0.0])[0]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matte_core.errors import ModelError
-from matte_core.models.base import Card, Guides, Layers, Weights
+from matte_core.models.base import LIGHT, Card, Guides, Layers, Weights
 from matte_core.models.layers.solver import prepared
 from matte_core.models.layers.unknown import each_layer
 from matte_core.models.net_m.net import NetM, Settings, prepare
@@ -38,28 +38,33 @@ class SmallNetM:
         return net
 
     def step(self, net: NetM, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
-        """{"alpha": (T, K, H, W)} in 0..1 for `frames` (T, 3, H, W), every layer of guides["trimap"] by itself."""
-        device = next(net.parameters()).device
+        """{"alpha": (T, K, H, W)} in 0..1 for `frames` (T, 3, H, W), every layer of guides["trimap"] by itself.
 
-        def estimate(pixels: Tensor, trimap: Tensor) -> Tensor:
+        guides["light"] may say in which light the pixels are.
+        """
+        device = next(net.parameters()).device
+        lights = guides.get(LIGHT, torch.zeros(len(frames), 1, 1, 1)).to(device)
+
+        def estimate(pixels: Tensor, trimap: Tensor, frame: int) -> Tensor:
             system, solved = prepared(pixels, trimap)
-            alpha = apply(net, pixels, trimap, solved)
+            alpha = apply(net, pixels, trimap, solved, lights[frame : frame + 1])
             return system.solve([alpha], [_SAFE_WEIGHT])[0] if self.solved_again else alpha
 
         return {"alpha": each_layer(frames.to(device), guides["trimap"].to(device), estimate)}, state
 
 
 @torch.no_grad()
-def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor) -> Tensor:
+def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> Tensor:
     """The network's alpha (H, W) of `pixels` (3, H, W), `trimap` (H, W) and `solved` (2, H, W), of any size.
 
+    `light` (1, 1, 1, 1) is 1 for scene-linear pixels, -1 for display-referred ones, 0 where it is not known.
     Large pictures go through in tiles that overlap by 96 pixels, cross-faded; tiles without unknown are skipped.
     """
     height, width = trimap.shape
     parts = [pixels.float(), trimap[None].float(), solved.float()]
     padding = (0, -width % NetM.multiple, 0, -height % NetM.multiple)
     picture, regions, solves = (functional.pad(part[None], padding, mode="replicate") for part in parts)
-    features, start = prepare(torch.nan_to_num(picture), regions, solves, picture.new_zeros(1, 1, 1, 1))
+    features, start = prepare(torch.nan_to_num(picture), regions, solves, light.float())
     total, weight = torch.zeros_like(regions), torch.zeros_like(regions)
     for rows in _spans(regions.shape[2]):
         for columns in _spans(regions.shape[3]):
