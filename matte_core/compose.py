@@ -88,7 +88,8 @@ def difference(first: Shot, second: Shot, gain: float = 1.0) -> Shot:
     """How far two shots of the same channels differ: absolute difference times `gain`. Raises as `over` does."""
     if len(first.channels) != len(second.channels):
         raise UsageError(
-            f"difference was given {len(first.channels)} channels and {len(second.channels)}. Give two plates or two mattes."
+            f"difference was given {len(first.channels)} channels and {len(second.channels)}. "
+            "Give two plates or two mattes."
         )
     return _joined("difference", [first, second], {"gain": gain})
 

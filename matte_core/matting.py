@@ -28,7 +28,7 @@ from matte_core.models.base import LIGHT, Card
 from matte_core.models.catalogue import model
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
-from matte_core.trimap import describe_guide
+from matte_core.trimap import describe_guide, snap
 from matte_core.windows import over_window_of
 
 STOPS = 4  # the shot's exposure is kept to a quarter of a stop, so that one mended frame does not change it
@@ -136,7 +136,7 @@ def _estimate(job: Job) -> Result:
         plates = _window(job, 0, numbers)
         plate = _batch([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
         guides = {
-            name: _batch([torch.from_numpy(frame.pixels.copy()) for frame in _window(job, which, numbers)])
+            name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
         guides[LIGHT] = torch.full((len(plates), 1, 1, 1), -1.0 if view.display else 1.0)
@@ -166,6 +166,11 @@ def _stretches(numbers: Sequence[int], frames: FrameRange) -> list[list[int]]:
         else:
             stretches.append([number])
     return stretches
+
+
+def _told(name: str, pixels: Pixels) -> Tensor:
+    """A guide's pixels for a model: a trimap has three values, whatever its file was saved with."""
+    return torch.from_numpy(snap(pixels) if name == "trimap" else pixels.copy())
 
 
 def _batch(pictures: Sequence[Tensor]) -> Tensor:

@@ -75,10 +75,17 @@ def _samples(
         if trimaps is not None:
             sample = replace(sample, unknown=snap(_alpha(_guide(trimaps, name), truth, "trimap")) == 0.5)
         if waiting is not None:
-            yield waiting if stills else replace(waiting, flow=_motion(waiting.truth, sample.truth))
+            sample = replace(sample, starts=_gap(waiting.name, name))
+            moves = not (stills or sample.starts)
+            yield replace(waiting, flow=_motion(waiting.truth, sample.truth)) if moves else waiting
         waiting = sample
     if waiting is not None:
         yield waiting
+
+
+def _gap(before: str, name: str) -> bool:
+    """Whether frames are missing between two frame numbers: nothing is measured across."""
+    return before.isdigit() and name.isdigit() and int(name) != int(before) + 1
 
 
 def _guide(trimaps: dict[str, Path], name: str) -> Shot:

@@ -59,9 +59,9 @@ def _card(name: str, title: str, memory: int) -> Card:
     return Card(name, title, encoding="linear", memory=memory, on_cpu_only=True)
 
 
-CLOSED_FORM = ClassicModel(_card("closed-form", "Closed-form matting (Levin et al. 2008)", 600), "closed_form")
-KNN = ClassicModel(_card("knn", "KNN matting (Chen et al. 2013)", 3200), "nearest_neighbours")
+CLOSED_FORM = ClassicModel(_card("closed-form", "Closed-form matting (Levin et al. 2008)", 700), "closed_form")
+KNN = ClassicModel(_card("knn", "KNN matting (Chen et al. 2013)", 600), "nearest_neighbours")
 LEARNING_BASED = ClassicModel(
-    _card("learning-based", "Learning-based matting (Zheng and Kambhamettu 2009)", 2400), "learning_based"
+    _card("learning-based", "Learning-based matting (Zheng and Kambhamettu 2009)", 700), "learning_based"
 )
-RANDOM_WALK = ClassicModel(_card("random-walk", "Random walk matting (Grady et al. 2005)", 1000), "random_walk")
+RANDOM_WALK = ClassicModel(_card("random-walk", "Random walk matting (Grady et al. 2005)", 500), "random_walk")
