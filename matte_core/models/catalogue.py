@@ -10,6 +10,8 @@ from matte_core.errors import ModelError
 from matte_core.models.base import Card, MattingModel
 
 CATALOGUE: dict[str, str] = {
+    "colour-prior": "matte_core.models.colour_prior:COLOUR_PRIOR",
+    "closed-form-device": "matte_core.models.colour_prior:CLOSED_FORM",
     "closed-form": "matte_core.models.classic:CLOSED_FORM",
     "knn": "matte_core.models.classic:KNN",
     "learning-based": "matte_core.models.classic:LEARNING_BASED",
