@@ -48,7 +48,7 @@ def models(commercial_only: bool, machine: bool) -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("name", "what it is", "needs", "weights", "licence", "commercial use"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*(str(row[key]) for key in ("name", "title", "needs", "weights", "licence", "commercial_use")))
     _show(table)

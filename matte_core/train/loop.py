@@ -69,7 +69,7 @@ def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
     for group in run.optimiser.param_groups:
         group["lr"] = plan.rate * _rate(run.iteration, plan.warm_up, plan.iterations)
     answer = run.net(batch.pixels, batch.trimap, batch.solved, batch.light)
-    total, parts = matting_loss(answer.alpha, answer.own, batch.truth, batch.unknown, batch.contrast, recipe.losses)
+    total, parts = matting_loss(answer.alpha, answer.logit, batch.truth, batch.unknown, batch.contrast, recipe.losses)
     if not bool(torch.isfinite(total)):
         raise ModelError(f"the loss is no number at iteration {run.iteration}. Lower the rate in the recipe.")
     run.optimiser.zero_grad(set_to_none=True)

@@ -15,7 +15,8 @@ _LEVELS = 4
 @dataclass(frozen=True)
 class LossWeights:
     """How much each loss counts: `absolute`, `squared`, Laplacian `pyramid`, `composite` (error times the
-    difference of foreground and background), and `own`, the absolute error of the network's own alpha."""
+    difference of foreground and background), and `own`, the cross entropy of the network's own alpha, whose slope
+    does not vanish where it is surely wrong."""
 
     absolute: float = 1.0
     squared: float = 0.5
@@ -42,7 +43,7 @@ def pyramid_loss(alpha: Tensor, truth: Tensor, unknown: Tensor) -> Tensor:
 
 
 def matting_loss(
-    alpha: Tensor, own: Tensor, truth: Tensor, unknown: Tensor, contrast: Tensor, weights: LossWeights
+    alpha: Tensor, logit: Tensor, truth: Tensor, unknown: Tensor, contrast: Tensor, weights: LossWeights
 ) -> tuple[Tensor, dict[str, float]]:
     """The weighted loss and its parts by name; all tensors (N, 1, H, W), `contrast` |F - B| 0..1."""
     error = (alpha - truth).abs()
@@ -51,7 +52,7 @@ def matting_loss(
         "squared": masked_mean(error.square(), unknown),
         "pyramid": pyramid_loss(alpha, truth, unknown),
         "composite": masked_mean(error * contrast, unknown),
-        "own": masked_mean((own - truth).abs(), unknown),
+        "own": masked_mean(functional.binary_cross_entropy_with_logits(logit, truth, reduction="none"), unknown),
     }
     total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
     return total, {name: float(part.detach()) for name, part in parts.items()}

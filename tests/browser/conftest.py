@@ -19,10 +19,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from .editor import Editor, opened
+if TYPE_CHECKING:
+    from .editor import Editor
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -104,6 +106,8 @@ def served(front: str, folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def page(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     """The editor in one browser window for all tests of a host: starting a browser takes longer than they do."""
+    from .editor import opened
+
     with opened(address, CHROMIUM, tmp_path_factory.mktemp("browser")) as editor:
         yield editor
 

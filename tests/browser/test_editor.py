@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from matte_core.workflow import load
 
-from .editor import Editor
+if TYPE_CHECKING:
+    from .editor import Editor
 
 pytestmark = pytest.mark.browser
 WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))

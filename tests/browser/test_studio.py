@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from .editor import Editor
+if TYPE_CHECKING:
+    from .editor import Editor
 
 pytestmark = pytest.mark.browser
 

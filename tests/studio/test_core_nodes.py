@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Page, Studio, node
+from .page import Page, Studio, node
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "core_nodes.json").read_text())["nodes"]
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from .conftest import Page, Studio, node
+from .page import Page, Studio, node
 
 
 def names(events: list[dict]) -> list[str]:
@@ -143,6 +143,19 @@ def test_a_stop_ends_the_running_prompt_and_no_other(studio: Studio, way: str) -
         _, history = await page.get(f"/history/{answer['prompt_id']}")
         assert history[answer["prompt_id"]]["status"]["completed"] is False
         assert "execution_success" in names(await page.run(counting()))
+
+    studio(scenario)
+
+
+def test_a_node_may_ask_whether_it_was_stopped(studio: Studio) -> None:
+    async def scenario(page: Page) -> None:
+        await page.connect()
+        await page.queue({"1": node("Polling", steps=3000)})
+        while (await page.event())["type"] != "executing":
+            pass
+        await page.post("/interrupt", {})
+        events = await asyncio.wait_for(page.until_idle(), 10)
+        assert names(events)[-2:] == ["execution_interrupted", "executing"]
 
     studio(scenario)
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import FormData
 from PIL import Image
 
-from .conftest import Page, Studio, node
+from .page import Page, Studio, node
 
 OUTSIDE = [
     "../secret.png",

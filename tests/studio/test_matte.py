@@ -10,7 +10,7 @@ from PIL import Image
 import matte_core.ops  # noqa: F401  (fills OPS)
 from matte_core.graph import node_types
 
-from .conftest import Page, Studio, node
+from .page import Page, Studio, node
 
 READ = {"frames": "", "layer": "", "part": "", "space": "", "ocio": "", "missing": "error", "nan": "error"}
 

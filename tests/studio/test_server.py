@@ -15,7 +15,7 @@ from matte_core.errors import UsageError
 from matte_core.studio import serve
 from matte_core.studio.server import Settings, application
 
-from .conftest import PACK, Page, Studio, node
+from .page import PACK, Page, Studio, node
 
 
 def test_the_page_gets_everything_it_asks_for_under_both_prefixes(studio: Studio) -> None:

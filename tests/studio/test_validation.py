@@ -8,7 +8,7 @@ import pytest
 
 from matte_core.studio.validation import fits
 
-from .conftest import Page, Studio, node
+from .page import Page, Studio, node
 
 
 def source(**changed: Any) -> dict:

@@ -174,10 +174,19 @@ def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_no
     unknown = torch.zeros_like(truth)
     unknown[..., :32] = 1
     wrong_outside = torch.where(unknown > 0, truth, 1 - truth)
-    total, parts = matting_loss(wrong_outside, wrong_outside, truth, unknown, unknown, LossWeights())
+    total, parts = matting_loss(wrong_outside, truth.logit(1e-6), truth, unknown, unknown, LossWeights(own=0.0))
     assert float(total) == pytest.approx(0, abs=1e-6)
     assert set(parts) == {"absolute", "squared", "pyramid", "composite", "own"}
     assert float(pyramid_loss(truth * 0.5, truth, unknown)) > 0.01
+
+
+def test_the_loss_of_a_surely_wrong_answer_still_has_a_slope() -> None:
+    logit = torch.full((1, 1, 32, 32), -9.0, requires_grad=True)
+    truth = unknown = torch.ones(1, 1, 32, 32)
+    total, _ = matting_loss(logit.sigmoid(), logit, truth, unknown, unknown, LossWeights(own=1.0))
+    total.backward()
+    assert logit.grad is not None
+    assert float(logit.grad.sum()) < -0.9
 
 
 def test_the_average_follows_the_weights() -> None:

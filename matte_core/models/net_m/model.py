@@ -95,11 +95,11 @@ def _fade(span: slice, length: int) -> Tensor:
 
 _WEIGHTS = Weights(
     file="net_m-small.safetensors",
-    sha256="",
+    sha256="0a69bf38f2a494ae36fed4654da028e578c8ca6646bd25276d867b41263f20d3",
     licence="Apache-2.0",
     commercial=True,
-    megabytes=2.4,
-    origin="",
+    megabytes=2.3,
+    origin="recipe, seed, iterations, 2-core CPU",
 )
 SHARP = SmallNetM(
     Card(

@@ -16,7 +16,7 @@ from matte_core.models.layers.unet import Convolution, Residual, Upward
 
 _INPUTS = 20
 _BRIGHTEST = 16.0
-_SURE = 0.01  # a solve's 0 and 1 are not believed further than this
+_SURE = 0.03  # a solve's 0 and 1 are not believed further than this
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Settings:
 
 
 class Answer(NamedTuple):
-    """`alpha` (N, 1, H, W) 0..1 in the unknown, meaningless elsewhere; `own` (N, 1, H, W), the network's part of
-    it; `shares` (N, 3, H, W), how much of its own, the closed form and the colour prior went in."""
+    """`alpha` (N, 1, H, W) 0..1 in the unknown, meaningless elsewhere; `logit` (N, 1, H, W), its own alpha's;
+    `shares` (N, 3, H, W), how much of its own, the closed form and the colour prior went in."""
 
     alpha: Tensor
-    own: Tensor
+    logit: Tensor
     shares: Tensor
 
 
@@ -85,10 +85,10 @@ class NetM(nn.Module):
             self.coarse(coarse), size=features.shape[-2:], mode="bilinear", align_corners=False
         )
         heads = self.heads(self.full(torch.cat([features, coarse], 1))).float()
-        own = torch.sigmoid(heads[:, :1] + (start * self.shortcut[:, None, None]).sum(1, keepdim=True))
-        shares = torch.softmax(torch.cat([torch.zeros_like(own), heads[:, 1:]], 1), 1)
-        alpha = (shares * torch.cat([own, solved], 1)).sum(1, keepdim=True)
-        return Answer(alpha, own, shares)
+        logit = heads[:, :1] + (start * self.shortcut[:, None, None]).sum(1, keepdim=True)
+        shares = torch.softmax(torch.cat([torch.zeros_like(logit), heads[:, 1:]], 1), 1)
+        alpha = (shares * torch.cat([torch.sigmoid(logit), solved], 1)).sum(1, keepdim=True)
+        return Answer(alpha, logit, shares)
 
 
 def prepare(pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:

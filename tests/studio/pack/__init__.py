@@ -4,7 +4,7 @@ import itertools
 import time
 
 import torch
-from comfy.model_management import throw_exception_if_processing_interrupted
+from comfy.model_management import processing_interrupted, throw_exception_if_processing_interrupted
 from comfy.utils import ProgressBar
 
 COUNT = itertools.count(1)
@@ -122,6 +122,17 @@ class Slow(Show):
         return show(steps)
 
 
+class Polling(Slow):
+    """Shows no progress; asks by itself whether it was stopped."""
+
+    def run(self, steps):
+        for _ in range(steps):
+            time.sleep(0.01)
+            if processing_interrupted():
+                throw_exception_if_processing_interrupted()
+        return show(steps)
+
+
 class Failing(Show):
     def run(self, value):
         raise ValueError("plate.1042.exr is missing. Render it again.")
@@ -137,7 +148,21 @@ class Broken:
 
 NODE_CLASS_MAPPINGS = {
     node.__name__: node
-    for node in (Source, Changing, SameNan, Numbers, Double, Total, Show, Hidden, Checked, Slow, Failing, Broken)
+    for node in (
+        Source,
+        Changing,
+        SameNan,
+        Numbers,
+        Double,
+        Total,
+        Show,
+        Hidden,
+        Checked,
+        Slow,
+        Polling,
+        Failing,
+        Broken,
+    )
 }
 NODE_DISPLAY_NAME_MAPPINGS = {"Source": "A Source"}
 WEB_DIRECTORY = "./web"
