@@ -52,7 +52,7 @@ def paint(time: float, hair: list[tuple[Picture, int, Picture]]) -> tuple[Pictur
     turn = np.array([[math.cos(sway), -math.sin(sway)], [math.sin(sway), math.cos(sway)]])
 
     def place(points: Picture) -> NDArray[np.int32]:
-        return np.round((points @ turn.T + centre) * SCALE * 2**SUBPIXEL).astype(np.int32)
+        return np.asarray(np.round((points @ turn.T + centre) * SCALE * 2**SUBPIXEL), np.int32)
 
     def fill(points: Picture, shade: tuple[float, float, float]) -> None:
         cv2.fillPoly(cover, [place(points)], 255, cv2.LINE_8, SUBPIXEL)
@@ -61,7 +61,7 @@ def paint(time: float, hair: list[tuple[Picture, int, Picture]]) -> tuple[Pictur
     around = np.linspace(0, 2 * math.pi, 80)
     shoulders = np.array([[-96, 190], [-88, 96], [-30, 62], [30, 62], [88, 96], [96, 190]], np.float32)
     for points, width, shade in hair[::2]:
-        _strand(cover, colour, place(points * [1.06, 1.03]), width, shade * 0.55)
+        _strand(cover, colour, place(points * np.array([1.06, 1.03], np.float32)), width, shade * 0.55)
     fill(shoulders, (0.03, 0.05, 0.12))
     fill(np.array([[-15, 20], [15, 20], [19, 74], [-19, 74]], np.float32), (0.34, 0.2, 0.14))
     fill(np.stack([np.cos(around) * 34, np.sin(around) * 44 - 2], 1).astype(np.float32), (0.46, 0.29, 0.21))
@@ -87,9 +87,9 @@ def background(dice: np.random.Generator) -> Picture:
     rows, columns = np.mgrid[0:FULL_HEIGHT, 0:FULL_WIDTH].astype(np.float32)
     down = (rows / FULL_HEIGHT)[..., None]
     picture = np.array([0.34, 0.3, 0.42], np.float32) * (1 - down) + np.array([0.1, 0.07, 0.06], np.float32) * down
-    for x in range(-20, FULL_WIDTH, 56):
+    for left in range(-20, FULL_WIDTH, 56):
         top = FULL_HEIGHT * dice.uniform(0.2, 0.6)
-        house = 1 / (1 + np.exp(-(rows - top) / 5)) * np.exp(-(((columns - x - 28) / 30) ** 6))
+        house = 1 / (1 + np.exp(-(rows - top) / 5)) * np.exp(-(((columns - left - 28) / 30) ** 6))
         picture = picture * (1 - 0.8 * house[..., None])
     for _ in range(18):
         x, y, radius = dice.uniform(0, FULL_WIDTH), dice.uniform(0, FULL_HEIGHT * 0.8), dice.uniform(4, 15)
@@ -97,7 +97,7 @@ def background(dice: np.random.Generator) -> Picture:
         light = np.exp(dice.uniform(math.log(0.5), math.log(12))) * dice.uniform(0.3, 1, 3)
         picture = picture + disc[..., None] * light.astype(np.float32)
     lamp = np.clip(6.5 - np.hypot(columns - 396, rows - 54), 0, 1)
-    return (picture + lamp[..., None] * np.array([40, 33, 22], np.float32)).astype(np.float32)
+    return np.asarray(picture + lamp[..., None] * np.array([40, 33, 22]), np.float32)
 
 
 def rough_mask(alpha: Picture) -> NDArray[np.uint8]:

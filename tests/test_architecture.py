@@ -29,6 +29,7 @@ ONE_PLACE = {
     "huggingface_hub": "models",
     "mmh3": "io",
     "aiohttp": "studio",
+    "PIL": "studio",
 }
 NEVER = {"torchvision", "torchaudio", "comfy", "folder_paths", "server", "nodes", "comfy_api"}
 FILES = sorted(path for path in CORE.rglob("*.py"))

@@ -17,6 +17,7 @@ from matte_core.cli.look import doctor, info, models
 from matte_core.cli.measure import evaluate
 from matte_core.cli.screen import Screen
 from matte_core.cli.sequence import sequence
+from matte_core.cli.studio import studio
 from matte_core.cli.train import train
 from matte_core.cli.workflow import run
 from matte_core.errors import Cancelled, MatteError, UsageError
@@ -28,7 +29,7 @@ def commands() -> None:
     """Matte: a plate and a rough mask in, a matte that Nuke reads out."""
 
 
-for command in (sequence, run, models, info, doctor, evaluate, train):
+for command in (sequence, run, models, info, doctor, evaluate, train, studio):
     commands.add_command(command)
 
 

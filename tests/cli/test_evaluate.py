@@ -31,7 +31,16 @@ def test_the_truth_is_no_distance_from_itself(truth: Folder, matte: Matte) -> No
 
 
 def test_a_known_error_has_the_expected_size_in_the_unknown(truth: Folder, matte: Matte) -> None:
-    words = ("evaluate", "--pred", "matte.####.exr", "--truth", "truth.####.exr", "--trimap", "trimap.####.png", "--json")
+    words = (
+        "evaluate",
+        "--pred",
+        "matte.####.exr",
+        "--truth",
+        "truth.####.exr",
+        "--trimap",
+        "trimap.####.png",
+        "--json",
+    )
     report = json.loads(matte(*words).out)
     _, alpha = a_picture(1001, 0)
     soft = alpha[(alpha > 0) & (alpha < 1)]
