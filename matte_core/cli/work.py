@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,18 @@ from matte_core.models.weights import find
 from matte_core.plan import Plan
 from matte_core.pull import Run
 from matte_core.shot import Shot
+
+M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20  # glibc's number for the setting; bytes from which a block is large
+
+
+def return_freed_memory() -> None:
+    """Lets the C library give large blocks back at once, so that a long shot takes no more memory than a short one.
+
+    glibc otherwise raises its own threshold to 32 MB and keeps freed frames in its heap, where they fragment.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 class Stop:
@@ -74,6 +88,7 @@ def finish(receipts: Sequence[tuple[Shot, Sequence[int]]], total: int, engine: E
     `total` counts the frames of the whole job, finished ones included. 0 when all is done; 5 when frames
     could not be made, after all others were; 130 or 143 when stopped.
     """
+    return_freed_memory()
     pending = sorted({number for _, numbers in receipts for number in numbers})
     screen.start(total, total - len(pending))
     done: list[int] = []

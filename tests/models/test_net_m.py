@@ -102,7 +102,7 @@ def test_tiles_give_what_the_whole_picture_gives(trained: NetM) -> None:
     with torch.no_grad():
         features, start = prepare(frames, trimaps, solved, torch.zeros(1, 1, 1, 1))
         whole = trained.blend(features, start, solved).alpha[0, 0]
-    tiled = apply(trained, frames[0], trimaps[0, 0], solved[0], torch.zeros(1, 1, 1, 1))
+    tiled = apply(trained, frames[0], trimaps[0, 0], solved[0])
     difference = (whole - tiled).abs()[trimaps[0, 0] == 0.5]
     assert float(difference.mean()) < 0.002
     assert float(difference.max()) < 0.05
