@@ -93,6 +93,8 @@ def background(dice: np.random.Generator) -> Picture:
         picture = picture * (1 - 0.8 * house[..., None])
     for _ in range(18):
         x, y, radius = dice.uniform(0, FULL_WIDTH), dice.uniform(0, FULL_HEIGHT * 0.8), dice.uniform(4, 15)
+        if np.hypot((x - 240) / 150, (y - 140) / 150) < 1:  # behind the hair a lamp would hide what there is to see
+            continue
         disc = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)
         light = np.exp(dice.uniform(math.log(0.5), math.log(12))) * dice.uniform(0.3, 1, 3)
         picture = picture + disc[..., None] * light.astype(np.float32)
