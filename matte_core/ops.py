@@ -19,7 +19,7 @@ from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source, scene_linear
 from matte_core.windows import over_window_of
 
-DEFAULT_MODEL = "colour-prior"
+DEFAULT_MODEL = "net_m-small"
 SHRINK, GROW, SOFTNESS = 8, 16, 1.0
 MISSING = ("error", "hold", "skip")
 NAN = ("error", "repair")

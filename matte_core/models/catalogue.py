@@ -11,6 +11,8 @@ from matte_core.models.base import Card, MattingModel
 
 CATALOGUE: dict[str, str] = {
     "colour-prior": "matte_core.models.colour_prior:COLOUR_PRIOR",
+    "net_m-small": "matte_core.models.net_m:SHARP",
+    "net_m-small-safe": "matte_core.models.net_m:SAFE",
     "closed-form-device": "matte_core.models.colour_prior:CLOSED_FORM",
     "closed-form": "matte_core.models.classic:CLOSED_FORM",
     "knn": "matte_core.models.classic:KNN",

@@ -45,7 +45,7 @@ COLOUR_PRIOR = Solver(
         title="Colour prior (closed form drawn to the colours)",
         encoding="linear",
         memory=1400,
-        note="No weights. The best classic answer on scene-linear plates; closes the holes that closed form floods.",
+        note="No weights. Closes the holes that closed form floods; weaker where a colour fits neither side.",
     ),
     with_prior=True,
 )

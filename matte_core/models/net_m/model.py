@@ -96,9 +96,10 @@ _WEIGHTS = Weights(
     commercial=True,
     megabytes=2.3,
     origin=(
-        "recipe train/recipes/net_m_small.toml (seed 4, 750 iterations) after net_m_small_first (seed 1, stopped at 575 "
-        "iterations), _second (seed 2, stopped at 375) and _third (seed 3, stopped at 800); data: 2112 procedural crops "
-        "of bank seed 1, textures from 18 CC0 panoramas (Poly Haven) and 8 ILM OpenEXR photographs; machine: 2-core CPU"
+        "recipe train/recipes/net_m_small.toml (seed 4, 750 iterations) after net_m_small_first (seed 1, stopped at "
+        "575 iterations), _second (seed 2, stopped at 375) and _third (seed 3, stopped at 800); data: 2112 procedural "
+        "crops of bank seed 1, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); "
+        "machine: 2-core CPU"
     ),
 )
 SHARP = SmallNetM(
