@@ -130,15 +130,21 @@ class Editor:
 
     def link(self, source: str, slot: int, target: str, name: str) -> None:
         """Drags a link with the mouse from an output to an input."""
-        self.page.wait_for_timeout(400)  # the canvas draws
+        self.page.wait_for_timeout(400)
+        self.drawn()
         start, end = self.tell(SOCKETS, [source, slot, target, name])
         mouse = self.page.mouse
         mouse.move(*start)
         mouse.down()
         mouse.move((start[0] + end[0]) / 2, start[1] + 40, steps=8)
         mouse.move(*end, steps=8)
+        self.drawn()  # a slow page sees the socket under the mouse only when it draws
         mouse.up()
         self.page.wait_for_timeout(300)
+
+    def drawn(self) -> None:
+        """Waits until the canvas has been drawn twice."""
+        self.tell("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def listen(self) -> None:
         self.tell(DEAF)
