@@ -128,8 +128,17 @@ class Editor:
         """The API form of what is on the canvas."""
         return dict(self.tell("async () => (await window.app.graphToPrompt()).output"))
 
-    def link(self, source: str, slot: int, target: str, name: str) -> None:
-        """Drags a link with the mouse from an output to an input."""
+    def link(self, source: str, slot: int, target: str, name: str, most: int = 3) -> None:
+        """Drags a link with the mouse from an output to an input, again if the page swallowed the press.
+
+        Front end 1.58.1 does so now and then just after a new graph was opened.
+        """
+        for _ in range(most):
+            self._drag(source, slot, target, name)
+            if name in self.prompt()[target]["inputs"]:
+                return
+
+    def _drag(self, source: str, slot: int, target: str, name: str) -> None:
         self.page.wait_for_timeout(400)
         self.drawn()
         start, end = self.tell(SOCKETS, [source, slot, target, name])
