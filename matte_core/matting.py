@@ -24,7 +24,7 @@ from matte_core.engine.engine import Engine, pick_precision
 from matte_core.errors import FrameError, SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
 from matte_core.guide import Guide, Matte
-from matte_core.models.base import LIGHT, Card
+from matte_core.models.base import Card
 from matte_core.models.catalogue import model
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
@@ -139,7 +139,6 @@ def _estimate(job: Job) -> Result:
             name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
-        guides[LIGHT] = torch.full((len(plates), 1, 1, 1), -1.0 if view.display else 1.0)
         layers, state = engine.step(chosen, plate, guides, state, job.parameter("precision"))
         alphas = cast(Sequence[Pixels], layers["alpha"].clamp_(0, 1).numpy())
         for number, alpha in zip(numbers, alphas, strict=True):

@@ -89,8 +89,8 @@ def finish(receipts: Sequence[tuple[Shot, Sequence[int]]], total: int, engine: E
     could not be made, after all others were; 130 or 143 when stopped.
     """
     return_freed_memory()
-    pending = sorted({number for _, numbers in receipts for number in numbers})
-    screen.start(total, total - len(pending))
+    unfinished = sorted({number for _, numbers in receipts for number in numbers})
+    screen.start(total, total - len(unfinished))
     done: list[int] = []
     stop = Stop()
     with stop.listening():
@@ -101,7 +101,7 @@ def finish(receipts: Sequence[tuple[Shot, Sequence[int]]], total: int, engine: E
             inside=torch.inference_mode,
             keep_going=True,
         )
-        left = {number: sum(number in numbers for _, numbers in receipts) for number in pending}
+        left = {number: sum(number in numbers for _, numbers in receipts) for number in unfinished}
         try:
             for frame in run:
                 left[frame.number] -= 1
@@ -109,7 +109,7 @@ def finish(receipts: Sequence[tuple[Shot, Sequence[int]]], total: int, engine: E
                     done.append(frame.number)
                     screen.frame(frame.number)
         except Cancelled:
-            finished = total - len(pending) + len(done)
+            finished = total - len(unfinished) + len(done)
             screen.end(
                 f"Stopped: {finished} of {total} frames are finished. Run the same command again to go on.",
                 finished=finished,

@@ -147,7 +147,7 @@ class Engine:
     def _tile(
         self, model: MattingModel, net: Any, tile: Tile, frames: Tensor, guides: Guides, precision: str
     ) -> Layers:
-        given = {n: guide if guide.shape[-2:] == (1, 1) else tile.crop(guide) for n, guide in guides.items()}
+        given = {name: tile.crop(guide) for name, guide in guides.items()}
         return self._whole(model, net, tile.crop(frames), given, None, precision)[0]
 
     def _too_small(self, card: Card, height: int, width: int) -> str:
@@ -166,13 +166,8 @@ class Engine:
 
 
 def pad(picture: Tensor, multiple: int) -> Tensor:
-    """`picture` (T, C, H, W) with right and bottom repeated up to a multiple of `multiple` pixels.
-
-    A single number per frame (T, 1, 1, 1) stays one.
-    """
+    """`picture` (T, C, H, W) with right and bottom repeated up to a multiple of `multiple` pixels."""
     height, width = picture.shape[-2:]
-    if height == width == 1:
-        return picture
     below, right = -height % multiple, -width % multiple
     return functional.pad(picture, (0, right, 0, below), mode="replicate") if below or right else picture
 

@@ -16,7 +16,6 @@ from torch import Tensor
 GuideName = Literal["mask", "trimap", "instances", "background"]
 Encoding = Literal["display", "linear"]
 Guides = Mapping[str, Tensor]
-LIGHT = "light"  # given beside the guides: (T, 1, 1, 1), 1 where the plate is scene-linear, -1 display-referred
 Layers = Mapping[str, Tensor]
 
 
