@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
+from matte_core.late import late
 from matte_core.shot import Job, Result, Shot, Verb, make, register
+
+cv2 = late("cv2")
 
 LEAST = 2.0**-24  # smallest alpha that half floats hold; below it a pixel counts as not covered
 

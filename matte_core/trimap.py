@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, Pixels
+from matte_core.late import late
 from matte_core.shot import Job, Result, Shot, Verb, make, register
+
+cv2 = late("cv2")
 
 Flags = NDArray[np.bool_]
 

@@ -13,7 +13,7 @@ CORE = ROOT / "matte_core"
 
 # Each layer may import the layers before it, and itself.
 LAYERS = [
-    {"errors", "frame", "shot", "plan", "pull", "op", "__init__", "paths", "guide", "__version__"},
+    {"errors", "late", "frame", "shot", "plan", "pull", "op", "__init__", "paths", "guide", "__version__"},
     {"colour", "io", "compose", "temporal", "trimap", "instances", "foreground", "windows", "memory"},
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},
@@ -42,6 +42,8 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "late":
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
 
 
 def layer_of(module: str) -> int | None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PyOpenColorIO as ocio
 
 from matte_core.colour.curves import CURVE_FROM, CURVE_SAMPLES, CURVE_TO, pack_curve, srgb_decode
 from matte_core.colour.gamuts import Matrix, matrix_primaries
 from matte_core.errors import ColourError
 from matte_core.frame import Pixels
+from matte_core.late import late
+
+ocio = late("PyOpenColorIO")
 
 # Full names, because "latest" means another ACES version in every release of OpenColorIO; the second is
 # for OpenColorIO 2.4, which has not got the first.
@@ -29,7 +31,6 @@ REC709 = "Linear Rec.709 (sRGB)"
 _LINEAR_NAMES = (REC709, "lin_rec709_scene", "lin_rec709", "lin_srgb", "Utility - Linear - sRGB")
 _LEGACY_LINEAR = "linear"  # Rec.709 in the configurations from before ACES, which have no interchange roles
 _TEXTURE_NAMES = ("sRGB Encoded Rec.709 (sRGB)", "sRGB - Texture", "Utility - sRGB - Texture", "sRGB")
-_ERRORS = (ocio.Exception, ocio.ExceptionMissingFile)  # to Python the second is not one of the first
 _LOUDNESS = threading.RLock()
 
 
@@ -127,7 +128,7 @@ class Config:
         """Adapted primaries (3, 2) of every scene-linear space that can be used."""
         found = {}
         for space in self.spaces():
-            with suppress(ColourError, *_ERRORS), quiet():
+            with suppress(ColourError, *_errors()), quiet():
                 if self.handle.isColorSpaceLinear(space, ocio.REFERENCE_SPACE_SCENE):
                     found[space] = matrix_primaries(self.transfer(space).matrix)
         return found
@@ -149,7 +150,7 @@ class Config:
                 else:
                     processor = ocio.Config.GetProcessorToBuiltinColorSpace(self.handle, space, REC709)
                 return processor.getOptimizedProcessor(ocio.OPTIMIZATION_LOSSLESS).createGroupTransform()
-            except _ERRORS as error:
+            except _errors() as error:
                 raise ColourError(
                     f"colour space '{space}' of {self.identity} cannot be brought to linear Rec.709 ({_line(error)}). "
                     "Choose another space, or give the configuration an aces_interchange role."
@@ -215,7 +216,7 @@ def _load(path: str, origin: str, modified: int) -> Config:
         identity = str(handle.getName()) or Path(path).stem
         if modified:
             identity += " " + hashlib.sha256(Path(path).read_bytes()).hexdigest()[:8]
-    except (*_ERRORS, OSError) as error:
+    except (*_errors(), OSError) as error:
         cure = (
             "Correct --ocio." if origin == "--ocio" else "Correct or unset $OCIO." if origin else "Update OpenColorIO."
         )
@@ -234,6 +235,10 @@ def quiet() -> Iterator[None]:
             yield
         finally:
             ocio.SetLoggingLevel(level)
+
+
+def _errors() -> tuple[type[Exception], type[Exception]]:
+    return ocio.Exception, ocio.ExceptionMissingFile  # to Python the second is not one of the first
 
 
 def _is_matrix(step: Any) -> bool:

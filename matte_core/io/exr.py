@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_core.errors import OutputError, SourceError
@@ -20,21 +19,24 @@ from matte_core.frame import Attribute, Header, Pixels
 from matte_core.io import chunks
 from matte_core.io.image import error_text, has_no_holes, read_header, read_pixels
 from matte_core.io.windows import place
+from matte_core.late import late
+
+oiio = late("OpenImageIO")
 
 HALF_MOST = 65504.0  # the largest half; what is above would become infinite
 
 _PNG_END = b"IEND\xaeB`\x82"
-_PIXEL_TYPES = {"half": oiio.HALF, "float": oiio.FLOAT, "8": oiio.UINT8, "16": oiio.UINT16}
+_PIXEL_TYPES = {"half": "HALF", "float": "FLOAT", "8": "UINT8", "16": "UINT16"}
 
 # Types whose spelling OpenImageIO does not read back as the same type; the value would be dropped silently.
 _TYPES = {
-    "timecode": oiio.TypeTimeCode,
-    "keycode": oiio.TypeKeyCode,
-    "rational": oiio.TypeRational,
-    "vector2i": oiio.TypeVector2i,
-    "vectori": oiio.TypeVector3i,
-    "vector2i[2]": oiio.TypeBox2i,
-    "float2[2]": oiio.TypeBox2,
+    "timecode": "TypeTimeCode",
+    "keycode": "TypeKeyCode",
+    "rational": "TypeRational",
+    "vector2i": "TypeVector2i",
+    "vectori": "TypeVector3i",
+    "vector2i[2]": "TypeBox2i",
+    "float2[2]": "TypeBox2",
 }
 
 
@@ -122,7 +124,7 @@ def _spec(
     own: Sequence[Attribute],
 ) -> Any:
     height, width, count = shape
-    spec = oiio.ImageSpec(width, height, count, _PIXEL_TYPES[depth])
+    spec = oiio.ImageSpec(width, height, count, getattr(oiio, _PIXEL_TYPES[depth]))
     window = header.data if format == "openexr" else header.display
     spec.x, spec.y = (window.x, window.y) if format == "openexr" else (0, 0)
     full = header.display
@@ -133,7 +135,7 @@ def _spec(
     spec.attribute("PixelAspectRatio", header.pixel_aspect)
     spec.attribute("DateTime", "")  # nothing is written then; left out, OpenImageIO writes the time of day
     for entry in (*header.metadata, *own):
-        kind = _TYPES.get(entry.type) or oiio.TypeDesc(entry.type)
+        kind = getattr(oiio, _TYPES[entry.type]) if entry.type in _TYPES else oiio.TypeDesc(entry.type)
         spec.attribute(entry.name, kind, tuple(entry.value) if isinstance(entry.value, list) else entry.value)
     if compression:
         spec.attribute("compression", compression)

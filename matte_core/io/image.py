@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from matte_core.errors import SourceError, UsageError
@@ -22,6 +21,9 @@ from matte_core.frame import Header, Json, Pixels, Window
 from matte_core.io import chunks
 from matte_core.io.attributes import clean, metadata, written
 from matte_core.io.windows import spell
+from matte_core.late import late
+
+oiio = late("OpenImageIO")
 
 FORMATS = {
     ".exr": "openexr",
