@@ -1,0 +1,27 @@
+"""The operations: what a person can do, as plain functions over shots. Every face reads them from here."""
+
+from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, refine_matte
+from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
+from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
+from matte_core.ops.guides import GROW, SHRINK, SOFTNESS, trimap_from_mask
+from matte_core.ops.look import difference
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "GROW",
+    "SHRINK",
+    "SOFTNESS",
+    "despill",
+    "difference",
+    "estimate_alpha",
+    "estimate_foreground",
+    "over",
+    "premultiply",
+    "read_matte",
+    "read_plate",
+    "refine_matte",
+    "trimap_from_mask",
+    "unpremultiply",
+    "write_plate",
+    "write_sequence",
+]

@@ -1,0 +1,41 @@
+"""Operations that make and refine alpha."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from matte_core import compose
+from matte_core.engine.engine import PRECISIONS, pick_device
+from matte_core.guide import Guide
+from matte_core.matting import matte_of
+from matte_core.models.catalogue import names
+from matte_core.op import choice, matte, number, op, plate
+from matte_core.ops.outputs import MATTE
+from matte_core.shot import Shot
+from matte_core.sources import hold_still
+
+DEFAULT_MODEL = "net_m-small"
+
+
+@op("Estimate Alpha", "Matte/Alpha", [MATTE], aliases=["matting", "alpha matte", "closed form"])
+def estimate_alpha(
+    plate: Annotated[Shot, plate("The plate.")],
+    guide: Annotated[Shot, matte("A trimap (0 background, 0.5 unknown, 1 foreground).")],
+    model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> Shot:
+    """The alpha of the plate where the trimap is unknown; linear coverage."""
+    return matte_of(plate, Guide(trimap=hold_still(guide, plate.frames)), model, precision, pick_device())
+
+
+@op("Refine Matte", "Matte/Alpha", [MATTE], aliases=["black clip", "white clip", "choke", "erode", "dilate"])
+def refine_matte(
+    matte: Annotated[Shot, matte("The matte.")],
+    black: Annotated[float, number("Black clip: alpha at or below it becomes 0.", 0, 1)] = 0.0,
+    white: Annotated[float, number("White clip: alpha at or above it becomes 1.", 0, 1)] = 1.0,
+    grow: Annotated[float, number("Pixels to grow; negative shrinks.", -100, 100, 0.1)] = 0.0,
+    blur: Annotated[float, number("Pixels to blur.", 0, 100, 0.1)] = 0.0,
+    gamma: Annotated[float, number("Gamma: above 1 lifts the half-covered edge.", 0.1, 10)] = 1.0,
+) -> Shot:
+    """The controls artists know, in this order: clips, grow or shrink, blur, gamma."""
+    return compose.refine_matte(matte, black, white, grow, blur, gamma)

@@ -1,0 +1,97 @@
+"""Operations on files: read a plate or a matte, write deliverables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from matte_core import compose
+from matte_core.deliver import KINDS, deliverable, needs_foreground, parse_kinds
+from matte_core.errors import UsageError
+from matte_core.io.outputs import CODECS, DEPTHS
+from matte_core.io.sequence import with_part
+from matte_core.io.writer import write_frames
+from matte_core.op import Output, choice, matte, op, plate, text
+from matte_core.ops.colour import estimate_foreground
+from matte_core.ops.outputs import MATTE, PLATE
+from matte_core.shot import Shot
+from matte_core.sources import matte_source, plate_source, scene_linear
+
+MISSING = ("error", "hold", "skip")
+NAN = ("error", "repair")
+RECEIPT = Output("receipt", "written", "What was written.")
+
+
+@op("Read EXR Sequence", "Matte/Files", [PLATE], aliases=["load exr", "exr sequence", "plate"])
+def read_plate(
+    path: Annotated[str, text("plate.####.exr, plate.%04d.exr, or one file. PNG, TIFF and JPEG too.", "read")],
+    frames: Annotated[str, text("Frames: 1001-1100, 1001-1100x2, 1001,1005. Empty: all there are.")] = "",
+    layer: Annotated[str, text("Layer of the EXR, e.g. beauty. Empty: R, G, B.")] = "",
+    part: Annotated[str, text("Part of a multi-part EXR, by name or number.")] = "",
+    space: Annotated[str, text("Colour space. Empty: read from the file, else scene-linear Rec.709.")] = "",
+    ocio: Annotated[str, text("OCIO configuration. Empty: $OCIO, else the built-in ACES one.", "read")] = "",
+    missing: Annotated[str, choice("What to do about missing frames.", lambda: MISSING)] = "error",
+    nan: Annotated[str, choice("What to do about NaN and infinity.", lambda: NAN)] = "error",
+) -> Shot:
+    """Reads a plate: scene-linear EXR, or display-referred pictures, unclipped and unconverted."""
+    return plate_source(path, frames, layer, part, space, ocio, missing, nan)
+
+
+@op("Read Mask or Matte", "Matte/Files", [MATTE], aliases=["load mask", "trimap", "matte sequence"])
+def read_matte(
+    path: Annotated[str, text("mask.####.png or one still for the whole shot.", "read")],
+    channel: Annotated[str, text("Channel to take. Empty: A of a matte, else the grey of the picture.")] = "",
+    frames: Annotated[str, text("Frames. Empty: all there are.")] = "",
+    missing: Annotated[str, choice("What to do about missing frames.", lambda: MISSING)] = "error",
+) -> Shot:
+    """Reads a mask, trimap or matte; never colour-converted, never inverted."""
+    return matte_source(path, channel, frames, missing)
+
+
+@op("Write EXR Sequence", "Matte/Files", [RECEIPT], aliases=["save exr", "render", "deliver"])
+def write_sequence(
+    matte: Annotated[Shot, matte("The matte.")],
+    out: Annotated[str, text("Where to write: out/shot.####.exr", "write")],
+    plate: Annotated[Shot | None, plate("The plate, for deliverables with colour and for its header.")] = None,
+    foreground: Annotated[
+        Shot | None, plate("Straight foreground. Without it, it is estimated from the plate.")
+    ] = None,
+    deliver: Annotated[str, text(f"One or more of: {', '.join(KINDS)}.")] = "matte",
+    compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
+    depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
+) -> tuple[Shot, ...]:
+    """Writes deliverables for compositors; resumable, each frame whole or not there."""
+    kinds = parse_kinds(deliver)
+    if needs_foreground(kinds) and foreground is None:
+        if plate is None:
+            raise UsageError(f"'{deliver}' holds colour. Connect the plate or a foreground, or deliver 'matte'.")
+        foreground = estimate_foreground(plate, matte)
+    total = compose.total(matte)
+    receipts = []
+    for kind in kinds:
+        made = deliverable(kind, matte, total, foreground)
+        tags = foreground.header.tags if foreground is not None and made.has_colour else ()
+        receipts.append(
+            write_frames(
+                made.inputs,
+                made.names,
+                with_part(out, kind) if len(kinds) > 1 else out,
+                compression=compression,
+                depth=depth,
+                attributes=made.attributes,
+                tags=tags,
+            )
+        )
+    return tuple(receipts)
+
+
+@op("Write Plate", "Matte/Files", [RECEIPT], aliases=["save exr", "render", "composite"])
+def write_plate(
+    plate: Annotated[Shot, plate("A plate or composite; written scene-linear, unclamped.")],
+    out: Annotated[str, text("Where to write: out/comp.####.exr", "write")],
+    compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
+    depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
+) -> tuple[Shot, ...]:
+    """Writes colour alone, as channels R, G, B; resumable, each frame whole or not there."""
+    linear = scene_linear(plate)
+    names = [("R", "G", "B")]
+    return (write_frames([linear], names, out, compression=compression, depth=depth, tags=linear.header.tags),)
