@@ -28,17 +28,67 @@ from matte_core.windows import over_window_of
 
 
 @click.command()
-@click.option("--pred", required=True, metavar="P", help="The mattes: a sequence, a folder or a file.")
-@click.option("--truth", required=True, metavar="T", help="The true alphas, at the same frame numbers.")
-@click.option("--trimap", metavar="R", help="Measure only where this is unknown. Default: the whole picture.")
-@click.option("--stills", is_flag=True, help="The frames are no sequence: measure nothing over time.")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--model", "models", multiple=True, metavar="NAME", help="A model to run; may be given several times.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="NAME",
+    help="closed-form, knn, learning-based, random-walk (of pymatting; default all four) or none.",
+)
+@click.option("--plate", type=click.Path(path_type=Path), help="Folder of plates, where DATA's is another.")
+@click.option("--truth", metavar="T", help="The true alphas: a folder of the same names, or the same frame numbers.")
+@click.option("--trimap", "trimaps", multiple=True, metavar="R", help="Trimaps; several folders may be given.")
+@click.option("--pred", metavar="P", help="Mattes made before: a sequence, a folder or a file. No model is run.")
+@click.option("--stills", is_flag=True, help="With --pred: the frames are no sequence, measure nothing over time.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for report.md, report.json and picture strips.")
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--precision", default="auto", show_default=True, help="auto, fp32, bf16 or fp16.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Processor threads per model.")
+@click.option("--space", default="", help="Colour space of the plates. Default: as their files say.")
 @click.option("--json", "machine", is_flag=True, help="The same as JSON.")
-def evaluate(pred: str, truth: str, trimap: str | None, stills: bool, machine: bool) -> None:
-    """Measure mattes against the truth.
+def evaluate(
+    data: Path | None,
+    models: tuple[str, ...],
+    references: tuple[str, ...],
+    plate: Path | None,
+    truth: str | None,
+    trimaps: tuple[str, ...],
+    pred: str | None,
+    stills: bool,
+    out: Path | None,
+    device: str,
+    precision: str,
+    threads: int,
+    space: str,
+    machine: bool,
+) -> None:
+    """Run models over pictures with true alphas, or measure mattes made before.
 
-    SAD, MSE, MAD, Grad and Conn of every frame, and over time SSDA, dtSSD and MESSDdt (the motion is that of the
-    true alphas, by DIS optical flow).
+    DATA is a folder that holds folders of plates (input, image, comp …), true alphas (gt, alpha) and trimaps
+    (trimap1, trimap2 …) with files of the same names; every picture is a shot of its own. Each model is
+    measured beside pymatting's solvers: SAD, MSE, Grad and Conn in the unknown region and in the whole picture,
+    seconds and memory, each in a process of its own.
+
+    With --pred and --truth no model is run: SAD, MSE, MAD, Grad and Conn of every frame, in the unknown of
+    --trimap or in the whole picture, and over time SSDA, dtSSD and MESSDdt (the motion is that of the true
+    alphas, by DIS optical flow).
     """
+    if pred is not None:
+        if truth is None or len(trimaps) > 1 or data is not None or models:
+            raise UsageError("--pred needs --truth, takes one --trimap at most, and runs no model. Leave the rest out.")
+        _measure(pred, truth, trimaps[0] if trimaps else None, stills, machine)
+        return
+    from matte_core.cli.compare import compare_models
+    from matte_core.evaluate.bench import Settings
+
+    folders = (data, plate, Path(truth) if truth else None, [Path(folder) for folder in trimaps])
+    compare_models(folders, models, references, Settings(device, precision, threads, space), out, machine)
+
+
+def _measure(pred: str, truth: str, trimap: str | None, stills: bool, machine: bool) -> None:
+    """Measures mattes made before against the truth and prints what was found."""
     samples = _samples(_files(pred), _files(truth), _files(trimap) if trimap else None, stills)
     report = measure(samples, sequence=not stills)
     if machine:
