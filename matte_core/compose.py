@@ -19,26 +19,23 @@ cv2 = late("cv2")
 LEAST = 2.0**-24  # smallest alpha that half floats hold; below it a pixel counts as not covered
 
 
-SCREENS: Mapping[str, int] = {"green": 1, "blue": 2}
-
-
 def over(foreground: Shot, matte: Shot, background: Shot) -> Shot:
     """The composite (3, H, W): alpha x foreground + (1 - alpha) x background, per channel.
 
     Where alpha is 1 it is the foreground and where alpha is 0 the background, bit for bit. Raises UsageError
     where the pictures differ in window or have no frame in common.
     """
-    return _joined("over", [foreground, total(matte), background])
+    return joined("over", [foreground, total(matte), background])
 
 
 def premultiply(plate: Shot, matte: Shot) -> Shot:
     """Straight colour times alpha (3, H, W). Raises UsageError as `over` does."""
-    return _joined("premultiply", [plate, total(matte)])
+    return joined("premultiply", [plate, total(matte)])
 
 
 def unpremultiply(plate: Shot, matte: Shot) -> Shot:
     """Premultiplied colour divided by alpha (3, H, W); pixels of alpha 0 are left alone. Raises as `over` does."""
-    return _joined("unpremultiply", [plate, total(matte)])
+    return joined("unpremultiply", [plate, total(matte)])
 
 
 def total(matte: Shot) -> Shot:
@@ -70,22 +67,6 @@ def refine_matte(
     return make("refine matte", [matte], settings)
 
 
-def despill(plate: Shot, screen: str = "green", amount: float = 1.0, balance: float = 0.5) -> Shot:
-    """The plate (3, H, W) without the screen's light: the screen's channel is held to the mix of the other two.
-
-    screen   "green" or "blue"
-    amount   0 leaves the plate, 1 takes all that is above the mix
-    balance  the mix: 0 is the smaller of the other two channels, 0.5 their mean, 1 the larger
-
-    Only ever takes light away, so highlights and negative values elsewhere stay. Raises UsageError for another screen.
-    """
-    if screen not in SCREENS:
-        raise UsageError(f"'{screen}' is no screen. Choose one of: {', '.join(SCREENS)}.")
-    if amount == 0:
-        return plate
-    return make("despill", [plate], {"screen": screen, "amount": amount, "balance": balance})
-
-
 def difference(first: Shot, second: Shot, gain: float = 1.0) -> Shot:
     """How far two shots of the same channels differ: absolute difference times `gain`. Raises as `over` does."""
     if len(first.channels) != len(second.channels):
@@ -93,10 +74,11 @@ def difference(first: Shot, second: Shot, gain: float = 1.0) -> Shot:
             f"difference was given {len(first.channels)} channels and {len(second.channels)}. "
             "Give two plates or two mattes."
         )
-    return _joined("difference", [first, second], {"gain": gain})
+    return joined("difference", [first, second], {"gain": gain})
 
 
-def _joined(verb: str, inputs: Sequence[Shot], parameters: Mapping[str, Json] | None = None) -> Shot:
+def joined(verb: str, inputs: Sequence[Shot], parameters: Mapping[str, Json] | None = None) -> Shot:
+    """A shot of `verb` over the frames that all inputs have. Raises UsageError where windows differ or none is left."""
     first = inputs[0]
     for shot in inputs[1:]:
         if shot.header.data != first.header.data:
@@ -145,11 +127,12 @@ def _grown(layer: Pixels, pixels: float) -> Pixels:
         return layer
     grow, whole = (cv2.dilate, math.floor(pixels)) if pixels > 0 else (cv2.erode, math.floor(-pixels))
     rest = abs(pixels) - whole
-    small = grow(layer, _disc(whole)) if whole else layer
-    return np.asarray(small if rest == 0 else (1 - rest) * small + rest * grow(layer, _disc(whole + 1)), np.float32)
+    small = grow(layer, disc(whole)) if whole else layer
+    return np.asarray(small if rest == 0 else (1 - rest) * small + rest * grow(layer, disc(whole + 1)), np.float32)
 
 
-def _disc(radius: int) -> NDArray[np.uint8]:
+def disc(radius: int) -> NDArray[np.uint8]:
+    """A filled disc of 1s, 2 x radius + 1 across: what an edge is grown or shrunk by."""
     rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     return np.asarray(rows * rows + columns * columns <= radius * radius + radius, np.uint8)
 
@@ -160,38 +143,31 @@ def _blurred(layer: Pixels, pixels: float) -> Pixels:
     return np.asarray(cv2.GaussianBlur(layer, (0, 0), pixels / 2, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _despill(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
-    pixels = frames[0].pixels.copy()
-    channel = SCREENS[parameters["screen"]]
-    others = np.delete(pixels, channel, axis=0)
-    low, high = others.min(axis=0), others.max(axis=0)
-    spill = np.maximum(pixels[channel] - (low + parameters["balance"] * (high - low)), 0)
-    pixels[channel] -= parameters["amount"] * spill
-    return pixels
-
-
 def _difference(frames: Sequence[Frame], parameters: Mapping[str, Json]) -> Pixels:
     return np.asarray(np.abs(frames[0].pixels - frames[1].pixels) * np.float32(parameters["gain"]), np.float32)
 
 
-def _register(name: str, function: Callable[[Sequence[Frame], Mapping[str, Json]], Pixels]) -> None:
-    """A verb that makes each frame from the same frame of its inputs, under the first input's header."""
+def per_frame(name: str, function: Callable[[Sequence[Frame], Mapping[str, Json]], Pixels], data: bool = False) -> None:
+    """A verb that makes each frame from the same frame of its inputs, under the first input's header.
+
+    `data` is for mattes made of colour: their header says no colour space.
+    """
 
     def compute(job: Job) -> Result:
         made = []
         for number in job.numbers:
             frames = [job.one(which, number) for which in range(len(job.shot.inputs))]
             pixels = np.ascontiguousarray(function(frames, job.shot.parameters), np.float32)
-            made.append(replace(frames[0], pixels=pixels))
+            header = replace(frames[0].header, colour_space="", linear=True) if data else frames[0].header
+            made.append(Frame(pixels, number, header))
         return Result(made)
 
     register(Verb(name, compute))
 
 
-_register("over", _over)
-_register("premultiply", _premultiply)
-_register("unpremultiply", _unpremultiply)
-_register("total", _total)
-_register("refine matte", _refine)
-_register("despill", _despill)
-_register("difference", _difference)
+per_frame("over", _over)
+per_frame("premultiply", _premultiply)
+per_frame("unpremultiply", _unpremultiply)
+per_frame("total", _total)
+per_frame("refine matte", _refine)
+per_frame("difference", _difference)

@@ -14,7 +14,20 @@ CORE = ROOT / "matte_core"
 # Each layer may import the layers before it, and itself.
 LAYERS = [
     {"errors", "late", "frame", "shot", "plan", "pull", "op", "__init__", "paths", "guide", "__version__"},
-    {"colour", "io", "compose", "temporal", "trimap", "instances", "foreground", "windows", "memory"},
+    {
+        "colour",
+        "io",
+        "compose",
+        "temporal",
+        "trimap",
+        "instances",
+        "foreground",
+        "windows",
+        "memory",
+        "clean_plate",
+        "difference",
+        "spill",
+    },
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},
     {"engine"},

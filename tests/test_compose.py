@@ -178,27 +178,6 @@ def test_settings_that_cannot_be_are_refused_when_the_shot_is_made(settings: dic
         compose.refine_matte(a_shot(disc()), **settings)
 
 
-def test_despill_takes_light_from_the_screens_channel_alone_and_never_adds() -> None:
-    plate = noise(3)
-    cleaned = made(compose.despill(a_shot(plate), "green")).pixels
-    assert np.array_equal(cleaned[[0, 2]], plate[[0, 2]])
-    limit = (plate[0] + plate[2]) / 2
-    assert np.allclose(cleaned[1], np.minimum(plate[1], limit), atol=1e-5)
-    assert compose.despill(plain := a_shot(plate), "blue", amount=0) is plain
-
-
-@pytest.mark.parametrize(("balance", "expected"), [(0.0, 0.2), (0.5, 0.4), (1.0, 0.6)])
-def test_the_balance_of_despill_chooses_between_the_other_channels(balance: float, expected: float) -> None:
-    plate = np.full((3, 2, 2), [[[0.2]], [[0.9]], [[0.6]]], np.float32)
-    cleaned = made(compose.despill(a_shot(plate), "green", balance=balance)).pixels
-    assert np.allclose(cleaned[1], expected)
-
-
-def test_another_screen_is_refused() -> None:
-    with pytest.raises(UsageError, match="'red' is no screen"):
-        compose.despill(a_shot(noise(3)), "red")
-
-
 def test_difference_is_nothing_between_equals_and_grows_with_gain() -> None:
     first, second = noise(3), noise(3, 1)
     assert not made(compose.difference(a_shot(first), a_shot(first))).pixels.any()

@@ -3,7 +3,7 @@
 from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, refine_matte
 from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
 from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
-from matte_core.ops.guides import GROW, SHRINK, SOFTNESS, trimap_from_mask
+from matte_core.ops.guides import GROW, SHRINK, SOFTNESS, clean_plate, difference_matte, trimap_from_mask
 from matte_core.ops.look import difference
 
 __all__ = [
@@ -11,8 +11,10 @@ __all__ = [
     "GROW",
     "SHRINK",
     "SOFTNESS",
+    "clean_plate",
     "despill",
     "difference",
+    "difference_matte",
     "estimate_alpha",
     "estimate_foreground",
     "over",

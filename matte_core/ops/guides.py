@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from matte_core import trimap
-from matte_core.op import Output, integer, matte, number, op
+from matte_core import clean_plate as plates
+from matte_core import difference, trimap
+from matte_core.op import Output, flag, integer, matte, number, op, plate, text
 from matte_core.shot import Shot
+from matte_core.sources import hold_still, scene_linear
+from matte_core.windows import over_window_of
 
 SHRINK, GROW, SOFTNESS = 8, 16, 1.0
 
 
-@op("Trimap from Mask", "Matte/Guides", [Output("matte", "trimap", "0 background, 0.5 unknown, 1 foreground.")])
+TRIMAP = Output("matte", "trimap", "0 background, 0.5 unknown, 1 foreground.")
+
+
+@op("Trimap from Mask", "Matte/Guides", [TRIMAP])
 def trimap_from_mask(
     mask: Annotated[Shot, matte("A rough mask.")],
     shrink: Annotated[int, integer("Pixels inside the edge that stay unknown.", 0, 500)] = SHRINK,
@@ -22,3 +28,54 @@ def trimap_from_mask(
 ) -> Shot:
     """A trimap around the edge of a mask: surely inside, surely outside, and a band to be solved."""
     return trimap.trimap_from_mask(mask, shrink, grow, softness)
+
+
+@op(
+    "Clean Plate",
+    "Matte/Guides",
+    [
+        Output("plate", "clean_plate", "The background alone, scene-linear: one still for the whole shot."),
+        Output("matte", "seen", "1 = seen in some frame, 0 = made up from the surroundings."),
+    ],
+    aliases=["background plate", "median", "remove subject", "locked-off"],
+)
+def clean_plate(
+    plate: Annotated[Shot, plate("The plate, of a camera that stands still.")],
+    matte: Annotated[Shot | None, matte("Mask or matte of the subject. Empty: the median of all frames.")] = None,
+    samples: Annotated[
+        int, integer("Frames to look at, spread evenly over the shot. All are in memory at once.", 1, 99)
+    ] = 9,
+    frames: Annotated[str, text("Frames to look at instead, such as 1001,1040-1050. Empty: spread evenly.")] = "",
+    margin: Annotated[int, integer("Pixels to stay away from the subject: hair, blur, shadow.", 0, 200)] = 8,
+) -> tuple[Shot, Shot]:
+    """The background without the subject, from a locked-off shot itself: the median of what each pixel shows of it."""
+    linear = scene_linear(plate)
+    if matte is not None:
+        matte = over_window_of(linear, hold_still(matte, linear.frames), "matte")
+    return plates.clean_plate(linear, matte, samples, frames, margin)
+
+
+@op(
+    "Difference Matte",
+    "Matte/Guides",
+    [Output("matte", "mask", "A rough mask of what is not background. 1 = selected, opaque."), TRIMAP],
+    aliases=["difference key", "clean plate", "background subtraction", "trimap"],
+)
+def difference_matte(
+    plate: Annotated[Shot, plate("The plate.")],
+    clean_plate: Annotated[Shot, plate("The same view without the subject: a still or a shot.")],
+    threshold: Annotated[
+        float, number("So many times the noise is a difference. Lower selects more.", 0.5, 50, 0.1)
+    ] = 4.0,
+    shadows: Annotated[float, number("How much darker the background may get and stay background.", 0, 0.95)] = 0.0,
+    slack: Annotated[int, integer("Pixels by which the camera may have moved.", 0, 50)] = 0,
+    clean: Annotated[int, integer("Specks and holes smaller than so many pixels across are removed.", 0, 200)] = 8,
+    shrink: Annotated[int, integer("Trimap: pixels inside the edge that stay unknown.", 0, 500)] = SHRINK,
+    grow: Annotated[int, integer("Trimap: pixels outside the edge that stay unknown.", 0, 500)] = GROW,
+    match: Annotated[bool, flag("Fit the clean plate's light to each frame first: gain and offset.")] = True,
+) -> tuple[Shot, Shot]:
+    """A mask and a trimap of what differs from a clean plate, in linear light, told from grain and flicker."""
+    linear = scene_linear(plate)
+    back = over_window_of(linear, hold_still(scene_linear(clean_plate), linear.frames), "clean plate")
+    mask = difference.difference_matte(linear, back, threshold, shadows, slack, clean, match)
+    return mask, trimap.trimap_from_mask(mask, shrink, grow, SOFTNESS)
