@@ -72,7 +72,6 @@ def matte_of(plate: Shot, guide: Guide, name: str, precision: str, device: torch
         "guides": list(guides),
     }
     first = next(iter(guides.values()), plate)
-    single = first is plate or len(first.channels) == 1
     return make(
         "estimate alpha",
         inputs,
@@ -80,7 +79,7 @@ def matte_of(plate: Shot, guide: Guide, name: str, precision: str, device: torch
         kind="matte",
         frames=both,
         header=replace(plate.header, colour_space="", linear=True),
-        channels=["matte"] if single else first.channels,
+        channels=["matte"] if first is plate else ["matte" if name == "A" else name for name in first.channels],
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Header, Json, header_from_json, header_to_json
 
-Kind = Literal["plate", "matte", "guide", "receipt"]
+Kind = Literal["plate", "matte", "guide", "data", "receipt"]  # data: numbers as they are, such as ids
 Lane = Literal["read", "compute", "device", "write"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import click
 import torch
@@ -11,10 +11,14 @@ import torch
 from matte_core import ops
 from matte_core.cli.screen import Screen
 from matte_core.cli.work import deliver
+from matte_core.deliver import KINDS
 from matte_core.engine.engine import DEVICES, PRECISIONS, pick_device
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange
 from matte_core.guide import Guide
+from matte_core.instances import RULES
+from matte_core.io.cryptomatte_shots import read_cryptomatte
+from matte_core.io.sequence import Missing
 from matte_core.matting import matte_of
 from matte_core.models.catalogue import model
 from matte_core.shot import Shot
@@ -29,6 +33,7 @@ class Settings:
     mask: str | None
     trimap: str | None
     mask_channel: str
+    cryptomatte: str | None
     out: str
     model: str
     frames: str
@@ -52,13 +57,23 @@ class Settings:
     edge: float
     blur: float
     gamma: float
+    overlap: str
 
 
 @click.command()
 @click.argument("plate")
 @click.option("--mask", help="A rough mask of the subject; 1 = selected. A sequence, or a still for the whole shot.")
 @click.option("--trimap", help="A trimap instead of a mask: 0 background, 0.5 unknown, 1 foreground.")
-@click.option("--mask-channel", default="", help="Channel of the mask or trimap; hair.A,coat.A makes two instances.")
+@click.option(
+    "--mask-channel",
+    default="",
+    help="Channel of the mask or trimap; hair.A,coat.A makes two instances. Or the name of a Cryptomatte.",
+)
+@click.option(
+    "--cryptomatte",
+    metavar="NAMES",
+    help="Instances of the Cryptomatte that the mask's file holds: hero,prop_* or '*' for all.",
+)
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
 @click.option(
@@ -70,9 +85,7 @@ class Settings:
 @click.option(
     "--ocio", default="", metavar="FILE", help="OCIO configuration. Default: $OCIO, else the built-in ACES one."
 )
-@click.option(
-    "--deliver", default="matte", show_default=True, metavar="KINDS", help="matte, straight, premultiplied, layers."
-)
+@click.option("--deliver", default="matte", show_default=True, metavar="KINDS", help=", ".join(KINDS) + ".")
 @click.option(
     "--missing", default="error", show_default=True, type=click.Choice(["error", "hold", "skip"]), help="Gaps."
 )
@@ -96,6 +109,13 @@ class Settings:
 @click.option("--edge", default=0.0, show_default=True, help="Grow (+) or shrink (-) the matte, in pixels.")
 @click.option("--blur", default=0.0, show_default=True, help="Blur the matte, in pixels.")
 @click.option("--gamma", default=1.0, show_default=True, help="Gamma of the matte.")
+@click.option(
+    "--overlap",
+    default="share",
+    show_default=True,
+    type=click.Choice(list(RULES)),
+    help="Where several instances add up to more than 1.",
+)
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
 def sequence(machine: bool, plate: str, **options: Any) -> int:
     """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
@@ -128,6 +148,7 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
         deliver=settings.deliver,
         compression=settings.compression,
         depth=settings.depth,
+        overlap=settings.overlap,
     )
     for sentence in dict.fromkeys(note for receipt in receipts for note in receipt.said()):
         screen.note(sentence)
@@ -136,7 +157,13 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
     path = settings.mask or settings.trimap or ""
-    source = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+    if settings.cryptomatte is not None:
+        if not settings.mask:
+            raise UsageError("--cryptomatte picks instances of a file that --mask names. Give --mask FILE.")
+        missing, layer = cast(Missing, settings.missing), settings.mask_channel
+        source = read_cryptomatte(path, settings.cryptomatte, layer, missing=missing)
+    else:
+        source = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
     guide = hold_still(source, plate.frames)
     if settings.mask:
         guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)

@@ -49,19 +49,23 @@ def write_picture(
     compression: str,
     depth: str,
     own: Sequence[Attribute],
+    exact: int = 0,
 ) -> None:
     """Write `layers`, each (C, H, W) over `header.data`, as one file at `path`, whatever the path ends in.
 
     `channels` names all channels in order. `depth` is "half" or "float" as they are, or "8" or "16" clamped
-    to 0..1; PNG and TIFF hold the display window, EXR the data window. NaN is written as 0, and half clamped
-    to ±65504. `own` is written beside the header's metadata and wins over it.
+    to 0..1; the last `exact` channels are 32-bit floats whatever the depth, bit for bit. PNG and TIFF hold the
+    display window, EXR the data window. NaN is written as 0, and half clamped to ±65504. `own` is written beside
+    the header's metadata and wins over it.
 
     Raises OutputError where a byte is not on the disk at the end.
     """
     if format != "openexr":
         layers = [place(layer, header.data, header.display) for layer in layers]
-    pixels = _interleaved(layers, depth)
+    pixels = _interleaved(layers, depth, exact)
     spec = _spec(format, channels, pixels.shape, header, compression, depth, own)
+    if exact:
+        spec.channelformats = (_PIXEL_TYPES[depth],) * (len(channels) - exact) + (oiio.FLOAT,) * exact
     target = oiio.ImageOutput.create(format)
     if target is None:
         raise OutputError(f"{format} cannot be written here: {error_text(oiio)}. Write EXR.")
@@ -99,14 +103,17 @@ def decodes(path: Path) -> bool:
     return True
 
 
-def _interleaved(layers: Sequence[Pixels], depth: str) -> NDArray[Any]:
+def _interleaved(layers: Sequence[Pixels], depth: str, exact: int) -> NDArray[Any]:
     """(H, W, C), contiguous: OpenImageIO refuses other strides by a return value alone."""
     count = sum(len(layer) for layer in layers)
     height, width = layers[0].shape[1:]
     low, high = {"half": (-HALF_MOST, HALF_MOST), "float": (-np.inf, np.inf)}.get(depth, (0.0, 1.0))
-    packed = np.empty((height, width, count), np.float16 if depth == "half" else np.float32)
+    packed = np.empty((height, width, count), np.float16 if depth == "half" and not exact else np.float32)
     every = (channel for layer in layers for channel in layer)
     for index, channel in enumerate(every):
+        if index >= count - exact:
+            packed[..., index] = channel
+            continue
         clamped = np.clip(channel, low, high)
         if not has_no_holes(clamped):
             clamped[np.isnan(clamped)] = 0.0

@@ -115,6 +115,13 @@ def read_header(path: Path, number: int | None = None) -> FileInfo:
         return FileInfo(path.name, source.format_name(), parts, written(specs[0]))
 
 
+def read_attributes(path: Path, beginning: str, number: int | None = None) -> dict[str, Json]:
+    """Entries of the headers of all parts whose names begin with `beginning`. Raises SourceError as `read_header`."""
+    with _opened(path, number) as source:
+        entries = [entry for spec in _specs(source) for entry in spec.extra_attribs]
+        return {entry.name: entry.value for entry in entries if entry.name.startswith(beginning)}
+
+
 def read_pixels(
     path: Path, channels: Sequence[str], part: str = "", number: int | None = None
 ) -> tuple[Pixels, Header]:

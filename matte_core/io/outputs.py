@@ -64,6 +64,8 @@ def check_storage(
     if format == "png" and attributes.get("matte/rgb") == "premultiplied":
         raise UsageError("A PNG holds straight colour only. Write EXR or TIFF for premultiplied colour.")
     if format != "openexr":
+        if any(shot.kind == "data" for shot in inputs):
+            raise UsageError(f"A {format} file holds no Cryptomatte. Write EXR.")
         return "", "16" if depth == "half" else depth
     codec, _, level = compression.partition(":")
     if codec not in CODECS or (level and not (codec.startswith("dwa") and level.isdigit())):
@@ -74,5 +76,7 @@ def check_storage(
     changed = [name for name in mattes if name.rpartition(".")[2] in _DWA_LOSSY]
     if changed and codec.startswith("dwa"):
         layer = changed[0].rpartition(".")[0] or "matte"
+        if any(shot.kind == "data" for shot in inputs):
+            raise UsageError(f"The codec {codec} would change the ids of {layer}. Use zip, or piz for grain.")
         raise UsageError(f"The codec {codec} would change the matte {changed[0]}. Name it {layer}.A, or use zip.")
     return compression, depth

@@ -34,7 +34,8 @@ def read_sequence(
     """A shot of the frames that `path` names: a pattern (see `sequence`), a file, or a folder with one sequence.
 
     A plate is R, G, B of the layer (a grey file three times Y), as they are in the file. A matte or guide is
-    one channel or the `channel`s named (see `channels.matte_channels`), clamped to 0..1. NaN and infinity
+    one channel or the `channel`s named (see `channels.matte_channels`), clamped to 0..1; data is the same, not
+    clamped. NaN and infinity
     become 0 and ±65504, counted per frame in `matte/repaired`; with `nan` "error" they fail the frame. Where
     data windows vary, every frame is given over the union of all files' data windows, whatever was asked for.
 
@@ -218,7 +219,7 @@ def _read(job: Job) -> Result:
                 f"{path.name} (frame {number}) has {repaired} values that are NaN or infinite. "
                 "Render it again or use --nan repair."
             )
-        if parameters["kind"] != "plate":
+        if parameters["kind"] not in ("plate", "data"):
             np.clip(pixels, 0.0, 1.0, out=pixels)
         told = [Attribute("matte/repaired", "int", repaired)] if repaired else []
         if str(number) in parameters["held"]:

@@ -49,6 +49,7 @@ def write_frames(
     first input's header: windows, timecode, all its metadata but what it says of its colour. That is said by
     `tags` where the file holds colour; what else it is to say of itself is in `attributes`. The ending of
     `pattern` chooses EXR ("half" or "float", a codec of CODECS) or PNG and TIFF ("8", or 16 bit as "half", 0..1).
+    Inputs of the kind "data" come last and are written to EXR as 32-bit floats, bit for bit.
 
     Raises UsageError for names, codecs, sizes and frames that cannot be right.
     """
@@ -176,9 +177,10 @@ def _write_frame(shot: Shot, number: int, frames: Sequence[Frame]) -> None:
     header = _carried(frames[0].header)
     layers = [frame.pixels for frame in frames]
     storage = (parameters["compression"], parameters["depth"])
+    exact = sum(len(source.channels) for source in shot.inputs if source.kind == "data")
     try:
         with atomic.replacing(target) as temporary:
-            write_picture(temporary, parameters["format"], names, layers, header, *storage, own)
+            write_picture(temporary, parameters["format"], names, layers, header, *storage, own, exact)
     except (OSError, OutputError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise OutputError(_failure(target, reason, sum(layer.nbytes for layer in layers))) from error

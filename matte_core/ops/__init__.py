@@ -4,6 +4,14 @@ from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, refine_matte
 from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
 from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
 from matte_core.ops.guides import GROW, SHRINK, SOFTNESS, clean_plate, difference_matte, trimap_from_mask
+from matte_core.ops.instances import (
+    agree_instances,
+    instance_colours,
+    instances_from_cryptomatte,
+    instances_from_id_pass,
+    pick_instances,
+    write_cryptomatte,
+)
 from matte_core.ops.look import difference
 
 __all__ = [
@@ -11,19 +19,25 @@ __all__ = [
     "GROW",
     "SHRINK",
     "SOFTNESS",
+    "agree_instances",
     "clean_plate",
     "despill",
     "difference",
     "difference_matte",
     "estimate_alpha",
     "estimate_foreground",
+    "instance_colours",
+    "instances_from_cryptomatte",
+    "instances_from_id_pass",
     "over",
+    "pick_instances",
     "premultiply",
     "read_matte",
     "read_plate",
     "refine_matte",
     "trimap_from_mask",
     "unpremultiply",
+    "write_cryptomatte",
     "write_plate",
     "write_sequence",
 ]

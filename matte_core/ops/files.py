@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from matte_core import compose
-from matte_core.deliver import KINDS, deliverable, needs_foreground, parse_kinds
+from matte_core.deliver import KINDS, deliverables, needs_foreground, parse_kinds
 from matte_core.errors import UsageError
+from matte_core.instances import RULES, agreed
 from matte_core.io.outputs import CODECS, DEPTHS
 from matte_core.io.sequence import with_part
 from matte_core.io.writer import write_frames
@@ -15,6 +16,7 @@ from matte_core.ops.colour import estimate_foreground
 from matte_core.ops.outputs import MATTE, PLATE
 from matte_core.shot import Shot
 from matte_core.sources import matte_source, plate_source, scene_linear
+from matte_core.windows import over_window_of
 
 MISSING = ("error", "hold", "skip")
 NAN = ("error", "repair")
@@ -58,29 +60,34 @@ def write_sequence(
     deliver: Annotated[str, text(f"One or more of: {', '.join(KINDS)}.")] = "matte",
     compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
     depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
+    overlap: Annotated[str, choice("Where several instances add up to more than 1.", lambda: tuple(RULES))] = "share",
 ) -> tuple[Shot, ...]:
     """Writes deliverables for compositors; resumable, each frame whole or not there."""
     kinds = parse_kinds(deliver)
+    lossless, matte = agreed(matte, overlap), agreed(matte, overlap, half=depth == "half")
     if needs_foreground(kinds) and foreground is None:
         if plate is None:
             raise UsageError(f"'{deliver}' holds colour. Connect the plate or a foreground, or deliver 'matte'.")
         foreground = estimate_foreground(plate, matte)
+    beauty = scene_linear(plate) if plate is not None else None
+    if beauty is not None and "cryptomatte" in kinds:
+        lossless = over_window_of(beauty, lossless, "matte")
     total = compose.total(matte)
     receipts = []
     for kind in kinds:
-        made = deliverable(kind, matte, total, foreground)
-        tags = foreground.header.tags if foreground is not None and made.has_colour else ()
-        receipts.append(
-            write_frames(
-                made.inputs,
-                made.names,
-                with_part(out, kind) if len(kinds) > 1 else out,
-                compression=compression,
-                depth=depth,
-                attributes=made.attributes,
-                tags=tags,
+        made = deliverables(kind, lossless if kind == "cryptomatte" else matte, total, foreground, beauty, overlap)
+        for file in made:
+            receipts.append(
+                write_frames(
+                    file.inputs,
+                    file.names,
+                    with_part(out, file.part) if len(kinds) > 1 or kind == "instances" else out,
+                    compression=compression,
+                    depth=depth,
+                    attributes=file.attributes,
+                    tags=file.tags,
+                )
             )
-        )
     return tuple(receipts)
 
 

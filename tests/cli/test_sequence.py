@@ -190,3 +190,29 @@ def test_display_referred_pictures_are_taken_as_they_are(shot: Folder, matte: Ma
     solid = made[..., 3] == 1
     assert np.abs(made[solid][:, :3] - decoded[solid]).max() < 1e-3
     assert spec.getattribute("chromaticities") is not None
+
+
+def test_a_cryptomatte_in_gives_named_soft_instances_and_a_cryptomatte_out(shot: Folder, matte: Matte) -> None:
+    (shot / "render").mkdir()
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    masks = [np.hypot(columns - 15, rows - 15) < 9, np.hypot(columns - 32, rows - 15) < 8]
+    for number in NUMBERS:
+        save(shot / f"render/two.{number}.exr", np.stack(masks, -1).astype(np.float32), ("left.A", "right.A"))
+    words = ("sequence", "plate.####.exr", "--grow", "3", "--shrink", "3", "--model", "closed-form")
+    made = matte(
+        *words, "--mask", "render/two.####.exr", "--mask-channel", "left.A,right.A",
+        "--deliver", "cryptomatte", "--out", "render/c.####.exr",
+    )  # fmt: skip
+    assert made.code == 0, made.error
+    again = matte(
+        *words, "--mask", "render/c.####.exr", "--cryptomatte", "right,left", "--out", "out/m.####.exr",
+        "--deliver", "cryptomatte,layers",
+    )  # fmt: skip
+    assert again.code == 0, again.error
+    pixels, spec = load(shot / f"out/m_layers.{FIRST}.exr")
+    places = [spec.channelnames.index(name) for name in ("right.A", "left.A")]
+    total = pixels[..., places].astype(np.float64).sum(-1)
+    assert total.max() == 1.0 and pixels[..., places].max((0, 1)).tolist() == [1.0, 1.0]
+    assert spec.getattribute("matte/overlap").startswith("share: ")
+    wrong = matte(*words, "--mask", "render/c.####.exr", "--cryptomatte", "lift", "--out", "out/x.####.exr")
+    assert wrong.code == 2 and "Did you mean left?" in wrong.sentence
