@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from matte_core import workflow
+from matte_core.colour import stays_inside
 from matte_core.errors import FrameError, MatteError, UsageError
 from matte_core.op import OPS, Op, Port
 from matte_core.paths import Roots
@@ -73,6 +74,25 @@ def check_kind(title: str, port: Port, shot: Shot | None) -> None:
         raise UsageError(
             f"{title} needs a {port.type} at '{port.name}' and was given a {shot.kind}. Connect a {port.type}."
         )
+
+
+def confined(port: Port, value: Any, roots: Roots) -> Any:
+    """A widget's value; a path made absolute inside the folders that a workflow may touch.
+
+    Raises UsageError for a path elsewhere, and for a colour configuration that reads elsewhere; SourceError for a
+    missing file.
+    """
+    text = str(value or "").strip() if port.path else ""
+    if not text:
+        return value
+    if port.path == "write":
+        return roots.writing(text)
+    place = roots.reading(text)
+    if port.path == "config" and not place.startswith("ocio://") and not stays_inside(place):
+        raise UsageError(
+            f"{text} reads tables outside its own folder, or names variables. Copy the tables beside it, or set $OCIO."
+        )
+    return place
 
 
 def run_workflow(path: Path | str, settings: Mapping[str, Any] | None = None, roots: Roots | None = None) -> Built:
@@ -159,7 +179,7 @@ class _Graph:
         op, set_here = self._types[node.type], self._settings.get(node.id, {})
         try:
             given = {n: value for n, value in node.values.items() if not (op.writes and n == OVERWRITE.name)}
-            values = {name: self._confined(op.port(name), value) for name, value in given.items()}
+            values = {name: confined(op.port(name), value, self._roots) for name, value in given.items()}
             values.update(set_here)
             for name, link in node.links.items():
                 if name not in set_here:
@@ -169,11 +189,6 @@ class _Graph:
             raise
         except MatteError as error:
             raise type(error)(f"{node}: {error}") from None
-
-    def _confined(self, port: Port, value: Any) -> Any:
-        if not port.path or not str(value).strip():
-            return value
-        return self._roots.reading(str(value)) if port.path == "read" else self._roots.writing(str(value))
 
     def _linked(self, op: Op, port: Port, source: Node, slot: int) -> Shot:
         made = self._made[source.id]

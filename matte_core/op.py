@@ -15,6 +15,7 @@ from matte_core.errors import UsageError
 from matte_core.shot import Shot
 
 PortType = Literal["plate", "matte", "shot", "integer", "number", "text", "flag", "choice"]
+Names = Literal["", "read", "write", "config"]  # whether a text names files, and what for
 Socket = ("plate", "matte", "shot")
 F = TypeVar("F", bound=Callable[..., Any])
 REQUIRED: Any = inspect.Parameter.empty
@@ -30,7 +31,7 @@ class Port:
     high: float | None = None
     step: float | None = None
     choices: Callable[[], Sequence[str]] | None = None
-    path: Literal["", "read", "write"] = ""
+    path: Names = ""
     name: str = ""
     default: Any = REQUIRED
 
@@ -178,8 +179,8 @@ def number(tip: str, low: float, high: float, step: float = 0.01) -> Port:
     return Port(tip, "number", low, high, step)
 
 
-def text(tip: str, path: Literal["", "read", "write"] = "") -> Port:
-    """A line of text; `path` says that it names files to read or to write."""
+def text(tip: str, path: Names = "") -> Port:
+    """A line of text; `path` says that it names files to read or to write, or a colour configuration to read."""
     return Port(tip, "text", path=path)
 
 

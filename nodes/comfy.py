@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from matte_core.errors import MatteError
-from matte_core.graph import OVERWRITE, node_ports, node_type
+from matte_core.graph import OVERWRITE, confined, node_ports, node_type
 from matte_core.io.writer import check_output, pending, sweep
 from matte_core.op import REQUIRED, Op, Port
 from matte_core.shot import Shot
@@ -17,6 +17,7 @@ from .sockets import fit
 
 SHOT = "MATTE_SHOT"
 SOCKETS = {"plate": f"IMAGE,{SHOT}", "matte": f"MASK,{SHOT}", "shot": SHOT}
+READ = ("read", "config")
 WIDGETS = {"integer": "INT", "number": "FLOAT", "text": "STRING", "flag": "BOOLEAN"}
 
 
@@ -34,7 +35,9 @@ class OpNode:
     def run(self, **values: Any) -> Any:
         """Outputs of the operation; a description takes milliseconds, a write pulls everything."""
         overwrite = bool(values.pop(OVERWRITE.name, False)) if self.OP.writes else False
-        made = self.OP.call(fit(self.OP.title, self.OP.ports, confined(self.OP, values)))
+        roots = host.roots()
+        safe = {name: confined(self.OP.port(name), value, roots) for name, value in values.items()}
+        made = self.OP.call(fit(self.OP.title, self.OP.ports, safe))
         return write(made, overwrite) if self.OP.writes else made
 
 
@@ -74,16 +77,6 @@ def choices_of(port: Port) -> list[str]:
         return [str(port.default)]
 
 
-def confined(op: Op, values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with paths made absolute inside the folders a workflow may touch. Raises UsageError or SourceError."""
-    roots, safe = host.roots(), dict(values)
-    for port in op.ports:
-        text = str(values.get(port.name) or "").strip() if port.path else ""
-        if text:
-            safe[port.name] = roots.reading(text) if port.path == "read" else roots.writing(text)
-    return safe
-
-
 def write(receipts: Sequence[Shot], overwrite: bool) -> dict[str, Any]:
     """Pulls the unfinished frames of all receipts in one run and says on the node what was written.
 
@@ -108,7 +101,7 @@ def changed(cls: type[Any], /, **values: Any) -> Any:
         # Finished frames are skipped, and deleted ones must come back: never the same as the last time. A new object
         # every time, because a container finds one and the same NaN equal to itself.
         return float("nan")
-    read = [values.get(port.name) for port in cls.OP.ports if port.path == "read"]
+    read = [values.get(port.name) for port in cls.OP.ports if port.path in READ]
     return "|".join(host.fingerprint(str(text)) for text in read if text)
 
 
@@ -126,7 +119,7 @@ def node_class(op: Op, name: str, deprecated: bool = False) -> type[OpNode]:
         "OUTPUT_NODE": op.writes,
         "DEPRECATED": deprecated,
     }
-    if op.writes or any(port.path == "read" for port in op.ports):
+    if op.writes or any(port.path in READ for port in op.ports):
         members["IS_CHANGED"] = classmethod(changed)
     return type(name, (OpNode,), members)
 

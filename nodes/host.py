@@ -47,7 +47,7 @@ def fingerprint(text: str) -> str:
     """A hash of name, size and time of the files that `text` names; another one whenever a file changes."""
     try:
         found = sorted(files(Path(roots().reading(text))))
-    except (UsageError, SourceError) as error:
+    except (UsageError, SourceError, OSError) as error:
         return str(error)  # the node says it when it runs
     states = [(file.name, (state := file.stat()).st_size, state.st_mtime_ns) for file in found]
     return hashlib.sha256(repr(states).encode()).hexdigest()

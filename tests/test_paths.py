@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,27 +60,26 @@ def test_a_relative_path_is_written_below_the_first_writable_folder(folders: Pat
     assert roots.writing("hero/matte.####.exr") == str(folders / "output/hero/matte.####.exr")
 
 
+def test_a_path_elsewhere_is_refused_in_one_sentence(roots: Roots, elsewhere: dict[str, str]) -> None:
+    for text, phrase in {**elsewhere, "": "is no file name", "  ": "is no file name"}.items():
+        for refuse in (roots.reading, roots.writing):
+            with pytest.raises(UsageError, match=re.escape(phrase)) as refusal:
+                refuse(text)
+            assert len(str(refusal.value).splitlines()) == 1 and len(str(refusal.value)) < 1000
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "../secret/key.txt",
-        "plate/../../secret/key.txt",
-        "plate\\..\\..\\secret\\key.txt",
-        "//server/share/plate.exr",
-        "\\\\server\\share\\plate.exr",
-        "/etc/passwd",
-        "C:/secret/key.txt",
-        "C:key.txt",
-        "",
-        "  ",
-        "plate/\x00.exr",
+        "plate/plate.100%.exr",
+        "plate/$F4 cam~1.####.exr",
+        "plate/auxiliary.%d.exr",
+        "plate/v1.2/a.1-9:2####.exr",
+        "./a.exr",
     ],
 )
-def test_a_path_elsewhere_is_refused_for_reading_and_writing(roots: Roots, text: str) -> None:
-    for refuse in (roots.reading, roots.writing):
-        with pytest.raises(UsageError) as refusal:
-            refuse(text)
-        assert str(refusal.value).count("\n") == 0
+def test_names_that_only_look_odd_are_allowed(folders: Path, roots: Roots, text: str) -> None:
+    assert roots.writing(text) == str(folders / "output" / text)
 
 
 def test_a_folder_whose_name_begins_like_a_root_is_outside(folders: Path, roots: Roots) -> None:
@@ -100,6 +100,11 @@ def test_a_link_that_leads_out_is_refused(folders: Path, roots: Roots) -> None:
         roots.reading("plate/plate.####.exr")
     with pytest.raises(UsageError, match="outside"):
         roots.writing("door/new.####.exr")
+    (folders / "output/new.1001.exr").symlink_to(folders / "secret/new.exr")
+    with pytest.raises(UsageError, match="outside"):
+        roots.writing("new.####.exr")
+    with pytest.raises(UsageError, match="outside"):
+        roots.reading("plate")
 
 
 def test_a_link_that_leads_to_itself_is_refused_in_one_sentence(folders: Path, roots: Roots) -> None:

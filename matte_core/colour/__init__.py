@@ -4,7 +4,7 @@ This package is the only place that holds a transfer curve or a colour matrix, a
 imports OpenColorIO. OpenColorIO is asked once, when a View is made; the View then holds numbers only.
 """
 
-from matte_core.colour.config import Config, load_config
+from matte_core.colour.config import Config, load_config, stays_inside
 from matte_core.colour.curves import luminance, shoulder, srgb_decode, srgb_encode, to_display
 from matte_core.colour.exposure import measure_exposure, reference_frames
 from matte_core.colour.gamuts import REC709_TAGS
@@ -28,6 +28,7 @@ __all__ = [
     "solver_light",
     "srgb_decode",
     "srgb_encode",
+    "stays_inside",
     "tags_for",
     "to_display",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -206,6 +208,17 @@ def load_config(argument: str = "") -> Config:
         path, origin = "ocio://" + next((name for name in PINNED if name in known), PINNED[-1]), ""
     file = Path(path)
     return _load(path, origin, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+def stays_inside(path: str) -> bool:
+    """Whether the configuration at `path` reads nothing but what lies below its folder, or in its archive.
+
+    One that names a variable is taken for one that does not. Raises ColourError where it cannot be read.
+    """
+    config = copy.deepcopy(load_config(path).handle)
+    config.setWorkingDir(os.sep)
+    named = [*config.getSearchPaths(), *re.findall(r"<FileTransform> (.*)", config.serialize())]
+    return bool(config.isArchivable()) and not any(re.search(r"[$%]|\.\.", each) for each in named)
 
 
 @lru_cache(maxsize=8)

@@ -44,7 +44,7 @@ class Answer:
 
     def alpha(self) -> Pixels | None:
         """The alpha (H, W) in 0..1, None where there is none."""
-        return None if self.file is None else np.asarray(np.load(self.file), np.float32)
+        return None if self.file is None else np.asarray(np.load(self.file, allow_pickle=False), np.float32)
 
 
 Answers = Mapping[tuple[str, str, str], Answer]  # by method, set of trimaps, picture

@@ -30,7 +30,7 @@ def read_plate(
     layer: Annotated[str, text("Layer of the EXR, e.g. beauty. Empty: R, G, B.")] = "",
     part: Annotated[str, text("Part of a multi-part EXR, by name or number.")] = "",
     space: Annotated[str, text("Colour space. Empty: read from the file, else scene-linear Rec.709.")] = "",
-    ocio: Annotated[str, text("OCIO configuration. Empty: $OCIO, else the built-in ACES one.", "read")] = "",
+    ocio: Annotated[str, text("OCIO configuration. Empty: $OCIO, else the built-in ACES one.", "config")] = "",
     missing: Annotated[str, choice("What to do about missing frames.", lambda: MISSING)] = "error",
     nan: Annotated[str, choice("What to do about NaN and infinity.", lambda: NAN)] = "error",
 ) -> Shot:

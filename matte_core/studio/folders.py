@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matte_core.errors import UsageError
+from matte_core.paths import plain
 
 KINDS = ("input", "output", "temp")
 _ANNOTATED = re.compile(r"(?P<name>.*?)\s*\[(?P<kind>input|output|temp)\]")
@@ -44,13 +45,10 @@ class Folders:
 
 def inside(base: Path, *names: str) -> Path:
     """`base` joined with names from the page. Raises UsageError where the result, links followed, lies outside."""
-    slashed = [name.replace("\\", "/") for name in names if name]
-    refused = any(
-        not name.isprintable() or ":" in name or Path(name).is_absolute() or ".." in name.split("/") for name in slashed
-    )
+    parts = [plain(name) for name in names if name]
     root = base.resolve()
-    place = root.joinpath(*slashed)
-    if refused or not slashed or not place.resolve().is_relative_to(root):
+    place = root.joinpath(*parts)
+    if not parts or any(part.is_absolute() for part in parts) or not place.resolve().is_relative_to(root):
         raise UsageError(f"'{'/'.join(names)}' is no file in Studio's folders. Use a plain name.")
     return place
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -97,7 +97,7 @@ def _take(net: NetM, path: Path, device: torch.device) -> None:
     """Start from the weights in `path`. Raises SourceError where they are missing or do not fit."""
     try:
         net.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, UnpicklingError) as error:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 
 

@@ -3,27 +3,94 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from matte_core.errors import SourceError, UsageError
-from matte_core.graph import run_workflow
+from matte_core.graph import confined, run_workflow
+from matte_core.op import OPS, Port
 from matte_core.paths import Roots
 from matte_core.workflow import MOST_BYTES, MOST_NODES
 
 
-@pytest.mark.parametrize("path", ["../x.####.exr", "/etc/x.####.exr", "//server/x.####.exr", "a/../../x.exr"])
-def test_paths_in_the_file_are_confined_and_the_node_is_named(play: Any, path: str, the_usual: Any) -> None:
-    content = the_usual()
-    content["nodes"][3]["widgets_values"] = [path]
-    with pytest.raises(UsageError, match=r"^node 4 \(Hero\): "):
-        play(content)
-    content = the_usual()
-    content["nodes"][0]["widgets_values"] = [path, 1]
-    with pytest.raises(UsageError, match=r"^node 1 \(MatteTOpen\): "):
-        play(content)
+def test_paths_in_the_file_are_confined_and_the_node_is_named(
+    play: Any, the_usual: Any, the_usual_api: Any, elsewhere: dict[str, str]
+) -> None:
+    for path, phrase in elsewhere.items():
+        for number, name, values in ((4, "Hero", [path]), (1, "MatteTOpen", [path, 1])):
+            content = the_usual()
+            content["nodes"][number - 1]["widgets_values"] = values
+            with pytest.raises(UsageError, match=rf"^node {number} \({name}\): ") as refusal:
+                play(content)
+            assert phrase in str(refusal.value)
+        api = the_usual_api()
+        api["1"]["inputs"]["path"] = path
+        with pytest.raises(UsageError, match=r"^node 1 \(MatteTOpen\): "):
+            play(api)
+
+
+def test_every_text_that_names_files_is_confined(tmp_path: Path, elsewhere: dict[str, str]) -> None:
+    """A new operation whose files are not declared as files fails here."""
+    import matte_core.ops  # noqa: F401  (fills OPS)
+
+    roots, named = Roots.of([tmp_path], [tmp_path]), set()
+    for op in OPS.values():
+        for port in op.ports:
+            files = re.fullmatch(
+                "(path|out|file|folder|ocio|config|weights|cube|lut)s?|.*_(path|file|folder)", port.name
+            )
+            assert not files or port.path, f"{op.name}.{port.name}: text(..., 'read'), 'write' or 'config'"
+            if port.path:
+                named.add(port.path)
+                for text in elsewhere:
+                    with pytest.raises(UsageError):
+                        confined(port, text, roots)
+    assert named == {"read", "write", "config"}
+
+
+CONFIG = """ocio_profile_version: 2
+environment: {{UP: ../..}}
+search_path: "{search}"
+roles: {{scene_linear: lin, default: lin}}
+displays: {{sRGB: [!<View> {{name: Raw, colorspace: lin}}]}}
+looks: [!<Look> {{name: warm, process_space: lin, transform: !<FileTransform> {{src: "{look}"}}}}]
+colorspaces:
+  - !<ColorSpace> {{name: lin}}
+  - !<ColorSpace> {{name: camera, to_scene_reference: !<FileTransform> {{src: "{table}"}}}}
+"""
+READ_CONFIG = Port("Configuration.", path="config", name="ocio")
+
+
+def test_a_colour_configuration_may_read_below_its_own_folder(tmp_path: Path) -> None:
+    place, roots = tmp_path / "show.ocio", Roots.of([tmp_path], [])
+    place.write_text(CONFIG.format(search="luts", look="a/warm.cube", table="camera.cube"))
+    assert confined(READ_CONFIG, "show.ocio", roots) == str(place)
+    assert confined(READ_CONFIG, "ocio://default", roots) == "ocio://default"
+    assert confined(READ_CONFIG, "", roots) == ""
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"search": "/etc"},
+        {"search": "../luts"},
+        {"search": "luts/$UP"},
+        {"table": "/etc/passwd"},
+        {"table": "a/../../secret.cube"},
+        {"table": "${UP}/secret.cube"},
+        {"look": "~/../secret.cube"},
+        {"look": "%UP%/secret.cube"},
+    ],
+    ids=lambda changed: "-".join(changed),
+)
+def test_a_colour_configuration_that_reads_elsewhere_is_refused(tmp_path: Path, changed: dict[str, str]) -> None:
+    parts = {"search": "luts", "look": "warm.cube", "table": "camera.cube", **changed}
+    (tmp_path / "show.ocio").write_text(CONFIG.format(**parts))
+    with pytest.raises(UsageError, match=r"^show\.ocio reads tables outside its own folder"):
+        confined(READ_CONFIG, "show.ocio", Roots.of([tmp_path], []))
 
 
 def test_a_path_from_a_primitive_is_confined_as_well(play: Any, the_usual: Any, node: Any) -> None:
