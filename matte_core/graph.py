@@ -14,6 +14,7 @@ from typing import Any
 from matte_core import workflow
 from matte_core.colour import stays_inside
 from matte_core.errors import FrameError, MatteError, UsageError
+from matte_core.models.base import ModelChoice
 from matte_core.op import OPS, Op, Port
 from matte_core.paths import Roots
 from matte_core.shot import Shot
@@ -23,6 +24,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "plate": ("plate",),
     "matte": ("matte", "guide"),
     "shot": ("plate", "matte", "guide"),
+    "picture": ("plate", "matte", "guide"),
+    "model": ("model",),
 }
 SHOWN = frozenset({"MattePreview", "MatteShotInfo", "PreviewImage", "MaskPreview", "PreviewAny", "PreviewMask"})
 PICTURES = frozenset({"MatteImageFromShot", "MatteMaskFromShot", "MatteShotFromImage", "MatteShotFromMask"})
@@ -68,8 +71,8 @@ def widget_names(op: Op) -> list[str]:
     return [port.name for port in node_ports(op) if not port.is_socket]
 
 
-def check_kind(title: str, port: Port, shot: Shot | None) -> None:
-    """Raises UsageError where a socket is given another kind of shot than it takes."""
+def check_kind(title: str, port: Port, shot: Shot | ModelChoice | None) -> None:
+    """Raises UsageError where a socket is given another kind of thing than it takes."""
     if shot is not None and shot.kind not in KINDS[port.type]:
         raise UsageError(
             f"{title} needs a {port.type} at '{port.name}' and was given a {shot.kind}. Connect a {port.type}."
@@ -130,7 +133,7 @@ class _Graph:
         settings: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._nodes, self._types, self._roots, self._settings = nodes, types, roots, settings
-        self._made: dict[str, tuple[Shot, ...]] = {}
+        self._made: dict[str, tuple[Any, ...]] = {}
 
     def sinks(self) -> list[Node]:
         return [node for node in self._nodes.values() if node.type in self._types and self._types[node.type].writes]
@@ -143,7 +146,7 @@ class _Graph:
             if node.id not in self._made and node.type not in self._types and node.type not in SHOWN | PICTURES
         ]
 
-    def build(self, sink: Node) -> tuple[Shot, ...]:
+    def build(self, sink: Node) -> tuple[Any, ...]:
         """Outputs of a node, everything it reads made before it. Raises UsageError for a circle."""
         pending, open_nodes = [sink], set[str]()
         while pending:
@@ -171,7 +174,7 @@ class _Graph:
             if name not in set_here:
                 yield self._nodes[link.node]
 
-    def _call(self, node: Node) -> tuple[Shot, ...]:
+    def _call(self, node: Node) -> tuple[Any, ...]:
         if node.type in PICTURES:
             raise UsageError(f"{node} makes pictures that exist only inside ComfyUI. Connect the shot itself.")
         if node.type not in self._types:
@@ -190,7 +193,7 @@ class _Graph:
         except MatteError as error:
             raise type(error)(f"{node}: {error}") from None
 
-    def _linked(self, op: Op, port: Port, source: Node, slot: int) -> Shot:
+    def _linked(self, op: Op, port: Port, source: Node, slot: int) -> Any:
         made = self._made[source.id]
         if not port.is_socket:
             raise UsageError(f"'{port.name}' is linked to {source}, which gives no {port.type}. Type the value in.")

@@ -1,7 +1,8 @@
 """`@op` turns a typed function into an operation: a name, ports, defaults and help, read by every face.
 
 The function stays an ordinary function. Each parameter is annotated `Annotated[type, port(...)]`; a socket is
-a Shot, a widget a number, a text, a choice or a flag. Node, command and workflow file read the same ports.
+a Shot or a ModelChoice, a widget a number, a text, a choice or a flag. Node, command and workflow file read the
+same ports.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from matte_core.errors import UsageError
-from matte_core.shot import Shot
 
-PortType = Literal["plate", "matte", "shot", "integer", "number", "text", "flag", "choice"]
+PortType = Literal["plate", "matte", "shot", "picture", "model", "integer", "number", "text", "flag", "choice"]
 Names = Literal["", "read", "write", "config"]  # whether a text names files, and what for
-Socket = ("plate", "matte", "shot")
+Socket = ("plate", "matte", "shot", "picture", "model")
 F = TypeVar("F", bound=Callable[..., Any])
+# Said at every socket that takes a MASK, because ComfyUI's Load Image gives 1 - alpha, and 64 x 64 zeros without alpha.
+POLARITY = "1 = selected, opaque (Load Image gives its MASK inverted: turn it round with Shot from Mask)."
 REQUIRED: Any = inspect.Parameter.empty
 
 
@@ -31,6 +33,7 @@ class Port:
     high: float | None = None
     step: float | None = None
     choices: Callable[[], Sequence[str]] | None = None
+    keyframes: bool = False  # pictures put into the socket are as many as they are, not one for each frame
     path: Names = ""
     name: str = ""
     default: Any = REQUIRED
@@ -73,7 +76,7 @@ class Port:
 class Output:
     """One output of an operation: its socket, its name and one tip."""
 
-    type: Literal["plate", "matte", "receipt"]
+    type: Literal["plate", "matte", "shot", "model", "receipt"]
     name: str
     tip: str
 
@@ -104,8 +107,9 @@ class Op:
     def writes(self) -> bool:
         return any(output.type == "receipt" for output in self.outputs)
 
-    def call(self, values: dict[str, Any]) -> tuple[Shot, ...]:
-        """Outputs of the operation for checked `values`; missing widgets take their defaults."""
+    def call(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        """Outputs of the operation for checked `values`, shots or choices of a model; missing widgets take their
+        defaults."""
         given: dict[str, Any] = {}
         for port in self.ports:
             value = values.get(port.name, port.default)
@@ -161,12 +165,22 @@ def plate(tip: str) -> Port:
 
 def matte(tip: str) -> Port:
     """A socket for a mask, trimap or matte; 1 = selected, opaque."""
-    return Port(f"{tip} 1 = selected, opaque.", "matte")
+    return Port(f"{tip} {POLARITY}", "matte")
 
 
 def shot(tip: str) -> Port:
     """A socket for any shot."""
     return Port(tip, "shot")
+
+
+def picture(tip: str) -> Port:
+    """A socket for any shot, or an IMAGE or MASK of ComfyUI; 1 = selected, opaque."""
+    return Port(f"{tip} {POLARITY}", "picture")
+
+
+def model(tip: str) -> Port:
+    """A socket for a choice of a model, as Load Matting Model gives it."""
+    return Port(tip, "model")
 
 
 def integer(tip: str, low: int, high: int) -> Port:

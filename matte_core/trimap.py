@@ -73,14 +73,14 @@ def around_edge(mask: Pixels, shrink: float, grow: float, softness: float) -> Pi
 
 def _core(whole: Flags, region: Flags, margin: float) -> Flags:
     """Pixels of `region` more than `margin` away from its edge; without any, the deepest of the `whole`."""
-    core = region & (_distance(region) > margin)
+    core = region & (distance(region) > margin)
     if core.any() or not whole.any():
         return core
-    depth = _distance(whole)
+    depth = distance(whole)
     return np.asarray(whole & (depth > DEEPEST * depth.max()))
 
 
-def _distance(region: Flags) -> Pixels:
+def distance(region: Flags) -> Pixels:
     """How far each pixel of `region` is from the nearest pixel outside it; far, where there is none."""
     if region.all():
         return np.full(region.shape, np.inf, np.float32)
@@ -95,10 +95,10 @@ def _widened(soft: Flags, softness: float) -> Flags:
     """
     if softness == 0 or soft.all():
         return soft
-    half = _distance(soft) - 0.5
+    half = distance(soft) - 0.5
     wide, level = soft.copy(), 1.0
     while level <= half.max():
-        wide |= _distance(half < level) <= level * (1 + softness)
+        wide |= distance(half < level) <= level * (1 + softness)
         level *= math.sqrt(2)
     return wide
 

@@ -12,7 +12,7 @@ from matte_core.io.windows import place
 from matte_core.shot import Job, Result, Shot, Verb, make, register
 
 
-def over_window_of(plate: Shot, shot: Shot, what: str) -> Shot:
+def over_window_of(plate: Shot, shot: Shot, what: str, other: str = "plate") -> Shot:
     """`shot` over the data window of `plate`; never resized.
 
     Files with the plate's display window are placed by their own data window, and nothing (0) is where they
@@ -35,8 +35,8 @@ def over_window_of(plate: Shot, shot: Shot, what: str) -> Shot:
         source = have.data
     else:
         raise UsageError(
-            f"the {what} is {size[0]}x{size[1]} and the plate is {want.data.width}x{want.data.height}"
-            f"{_display(want.data, want.display)}. Render the {what} at the plate's size."
+            f"the {what} is {size[0]}x{size[1]} and the {other} is {want.data.width}x{want.data.height}"
+            f"{_display(want.data, want.display)}. Render the {what} at the {other}'s size, or use Resize to Plate."
         )
     parameters = {"source": _as_list(source), "target": _as_list(want.data), "fill": fill}
     return make("place", [shot], parameters, header=replace(have, data=want.data, display=want.display))

@@ -16,7 +16,14 @@ from .pulling import pull
 from .sockets import fit
 
 SHOT = "MATTE_SHOT"
-SOCKETS = {"plate": f"IMAGE,{SHOT}", "matte": f"MASK,{SHOT}", "shot": SHOT}
+MODEL = "MATTE_MODEL"
+SOCKETS = {
+    "plate": f"IMAGE,{SHOT}",
+    "matte": f"MASK,{SHOT}",
+    "shot": SHOT,
+    "picture": f"IMAGE,MASK,{SHOT}",
+    "model": MODEL,
+}
 READ = ("read", "config")
 WIDGETS = {"integer": "INT", "number": "FLOAT", "text": "STRING", "flag": "BOOLEAN"}
 
@@ -113,7 +120,7 @@ def node_class(op: Op, name: str, deprecated: bool = False) -> type[OpNode]:
         "CATEGORY": op.category,
         "DESCRIPTION": op.help,
         "SEARCH_ALIASES": list(op.aliases),
-        "RETURN_TYPES": tuple(SHOT for _ in outputs),
+        "RETURN_TYPES": tuple(MODEL if output.type == "model" else SHOT for output in outputs),
         "RETURN_NAMES": tuple(output.name for output in outputs),
         "OUTPUT_TOOLTIPS": tuple(output.tip for output in outputs),
         "OUTPUT_NODE": op.writes,

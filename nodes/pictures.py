@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from matte_core.op import Port
+from matte_core.op import POLARITY, Port
 from matte_core.shot import Shot
 
 from . import host
@@ -75,7 +75,9 @@ class ShotFromImage(PictureNode):
 class ShotFromMask(PictureNode):
     DESCRIPTION = "A mask, trimap or matte made of a MASK batch."
     SEARCH_ALIASES = ("mask to shot", "mask to matte")
-    PICTURE: ClassVar = {"mask": ("MASK", {"tooltip": "The mask. 1 = selected, opaque."})}
+    PICTURE: ClassVar = {
+        "mask": ("MASK", {"tooltip": "The mask. 1 = selected, opaque; Load Image gives it inverted: switch invert on."})
+    }
     PORTS = (
         _FIRST_FRAME,
         Port(
@@ -116,7 +118,7 @@ class MaskFromShot(PictureNode):
     DESCRIPTION = "A matte's frames as MASK for other nodes. Computes the frames."
     SEARCH_ALIASES = ("shot to mask", "matte to mask")
     PORTS = (
-        Port("The matte. 1 = selected, opaque.", "matte", name="matte"),
+        Port(f"The matte. {POLARITY}", "matte", name="matte"),
         _ALL_FRAMES,
         Port("Layer of a matte with several instances. Empty: the first.", name="layer", default=""),
         Port("Turn it round, for nodes that take 1 = transparent.", "flag", name="invert", default=False),
@@ -156,7 +158,7 @@ class Preview(PictureNode):
     CATEGORY = "Matte/View"
     PORTS = (
         Port("The plate, or its foreground.", "plate", name="plate", default=None),
-        Port("The matte. 1 = opaque.", "matte", name="matte", default=None),
+        Port(f"The matte. {POLARITY}", "matte", name="matte", default=None),
         Port(f"{FRAMES} Empty: the first.", name="frames", default=""),
         _choice("look", "What to show.", LOOKS),
     )

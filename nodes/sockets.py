@@ -29,16 +29,23 @@ def fit(title: str, ports: Sequence[Port], values: Mapping[str, Any]) -> dict[st
     """`values` with every IMAGE and MASK made a shot with the frame numbers of the others.
 
     The first shot among the inputs says the frames; without one they are 1..B of the longest batch. A batch of
-    one is held for all of them. Raises UsageError for another length, another shape, or another kind of shot.
+    one is held for all of them; keyframes are numbered 1..B by themselves. Raises UsageError for another length,
+    another shape, or another kind of shot.
     """
     given = [(port, values[port.name]) for port in ports if port.is_socket and values.get(port.name) is not None]
-    frames = _frames([value for _, value in given])
+    frames = _frames([value for port, value in given if not port.keyframes])
     fitted = dict(values)
     for port, value in given:
         name = port.name
         if isinstance(value, Tensor):
+            own = _frames([value]) if port.keyframes else frames
+            if len(given) > 1 and is_empty_mask(value):
+                raise UsageError(
+                    f"'{name}' was given the empty 64x64 MASK that Load Image makes of a picture without alpha. "
+                    "Connect a mask."
+                )
             try:
-                fitted[name] = shot_of_image(value, frames) if port.type == "plate" else shot_of_mask(value, frames)
+                fitted[name] = shot_of_image(value, own) if is_image(port, value) else shot_of_mask(value, own)
             except UsageError as error:
                 raise UsageError(f"'{name}': {error}") from None
         else:
@@ -46,11 +53,22 @@ def fit(title: str, ports: Sequence[Port], values: Mapping[str, Any]) -> dict[st
     return fitted
 
 
+def is_image(port: Port, value: Tensor) -> bool:
+    """Whether a tensor at `port` is an IMAGE [B,H,W,C]; a socket for either takes a MASK [B,H,W] too."""
+    return port.type == "plate" or (port.type == "picture" and value.ndim == 4)
+
+
+def is_empty_mask(value: Tensor) -> bool:
+    """Whether a tensor is the MASK that ComfyUI's Load Image gives where a picture has no alpha."""
+    return value.shape in ((1, 64, 64), (64, 64)) and not bool(value.any())
+
+
 def _frames(given: Sequence[Any]) -> FrameRange:
     shots = [value for value in given if isinstance(value, Shot)]
     if shots:
         return shots[0].frames
-    return numbered(max((value.shape[0] for value in given if value.ndim > 2), default=1))
+    batches = [value.shape[0] for value in given if isinstance(value, Tensor) and value.ndim > 2]
+    return numbered(max(batches, default=1))
 
 
 def numbered(count: int, first: int = 1) -> FrameRange:

@@ -16,7 +16,7 @@ import matte_core.ops  # noqa: F401  (fills OPS)
 from matte_core.graph import node_ports, node_types
 from matte_core.op import REQUIRED
 
-SHOT = "MATTE_SHOT"
+SHOT, MODEL = "MATTE_SHOT", "MATTE_MODEL"
 PLATE, MATTE = f"IMAGE,{SHOT}", f"MASK,{SHOT}"
 PLATE_FILES, MASK_FILES = "plate/plate.####.exr", "plate/mask.####.png"
 # Nodes that are no operations: sockets, outputs, widget values.
@@ -114,14 +114,16 @@ def _sockets(kind: str, widgets: Mapping[str, Any]) -> tuple[dict[str, str], dic
     if kind in OTHERS:
         return OTHERS[kind]
     op = node_types()[kind]
-    types = {"plate": PLATE, "matte": MATTE, "shot": SHOT}
+    types = {"plate": PLATE, "matte": MATTE, "shot": SHOT, "picture": f"IMAGE,MASK,{SHOT}", "model": MODEL}
     ordered = sorted((port for port in op.ports if port.is_socket), key=lambda port: port.optional)
     ports = [port for port in node_ports(op) if not port.is_socket]
     unknown = set(widgets) - {port.name for port in ports}
     if unknown:
         raise SystemExit(f"{kind} has no {', '.join(unknown)}")
     values = [widgets.get(port.name, "" if port.default is REQUIRED else port.default) for port in ports]
-    outputs = {output.name: SHOT for output in op.outputs if output.type != "receipt"}
+    outputs = {
+        output.name: MODEL if output.type == "model" else SHOT for output in op.outputs if output.type != "receipt"
+    }
     return {port.name: types[port.type] for port in ordered}, outputs, values
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -71,6 +71,15 @@ class Card:
     weights: Weights | None = None
     version: int = 1
     note: str = ""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model by name and the arithmetic it is to run in: a choice, handed from one operation to others."""
+
+    name: str
+    precision: str = "auto"
+    kind: ClassVar[str] = "model"  # what a socket compares, as a shot's kind
 
 
 class MattingModel(Protocol):

@@ -1,9 +1,19 @@
 """The operations: what a person can do, as plain functions over shots. Every face reads them from here."""
 
-from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, refine_matte
+from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, load_matting_model, refine_matte
 from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
 from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
-from matte_core.ops.guides import GROW, SHRINK, SOFTNESS, clean_plate, difference_matte, trimap_from_mask
+from matte_core.ops.guides import (
+    GROW,
+    SHRINK,
+    SOFTNESS,
+    clean_plate,
+    difference_matte,
+    instances_from_masks,
+    keyframed_guide,
+    resize_to_plate,
+    trimap_from_mask,
+)
 from matte_core.ops.instances import (
     agree_instances,
     instance_colours,
@@ -29,12 +39,16 @@ __all__ = [
     "instance_colours",
     "instances_from_cryptomatte",
     "instances_from_id_pass",
+    "instances_from_masks",
+    "keyframed_guide",
+    "load_matting_model",
     "over",
     "pick_instances",
     "premultiply",
     "read_matte",
     "read_plate",
     "refine_matte",
+    "resize_to_plate",
     "trimap_from_mask",
     "unpremultiply",
     "write_cryptomatte",

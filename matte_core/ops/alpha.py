@@ -5,16 +5,34 @@ from __future__ import annotations
 from typing import Annotated
 
 from matte_core import compose
-from matte_core.engine.engine import PRECISIONS, pick_device
+from matte_core.engine.engine import PRECISIONS, pick_device, pick_precision
 from matte_core.guide import Guide
 from matte_core.matting import matte_of
+from matte_core.models.base import ModelChoice
+from matte_core.models.catalogue import model as catalogue_model
 from matte_core.models.catalogue import names
-from matte_core.op import choice, matte, number, op, plate
+from matte_core.op import Output, choice, matte, number, op, plate
+from matte_core.op import model as model_port
 from matte_core.ops.outputs import MATTE
 from matte_core.shot import Shot
 from matte_core.sources import hold_still
 
 DEFAULT_MODEL = "net_m-small"
+
+
+@op(
+    "Load Matting Model",
+    "Matte/Alpha",
+    [Output("model", "matting_model", "The choice of a model, for any number of Estimate Alpha nodes.")],
+    aliases=["model loader", "load model", "checkpoint", "weights"],
+)
+def load_matting_model(
+    model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> ModelChoice:
+    """One choice of model and arithmetic for many nodes. Its weights are loaded once, when a frame needs them."""
+    pick_precision(catalogue_model(model).card, precision, pick_device())
+    return ModelChoice(model, precision)
 
 
 @op("Estimate Alpha", "Matte/Alpha", [MATTE], aliases=["matting", "alpha matte", "closed form"])
@@ -23,9 +41,14 @@ def estimate_alpha(
     guide: Annotated[Shot, matte("A trimap (0 background, 0.5 unknown, 1 foreground).")],
     model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
     precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+    matting_model: Annotated[
+        ModelChoice | None, model_port("From Load Matting Model. Connected, it decides in place of the two widgets.")
+    ] = None,
 ) -> Shot:
     """The alpha of the plate where the trimap is unknown; linear coverage."""
-    return matte_of(plate, Guide(trimap=hold_still(guide, plate.frames)), model, precision, pick_device())
+    chosen = matting_model or ModelChoice(model, precision)
+    told = Guide(trimap=hold_still(guide, plate.frames))
+    return matte_of(plate, told, chosen.name, chosen.precision, pick_device())
 
 
 @op("Refine Matte", "Matte/Alpha", [MATTE], aliases=["black clip", "white clip", "choke", "erode", "dilate"])

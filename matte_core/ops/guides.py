@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from matte_core import clean_plate as plates
-from matte_core import difference, trimap
-from matte_core.op import Output, flag, integer, matte, number, op, plate, text
+from matte_core import difference, keyframes, masks, resize, trimap
+from matte_core.op import Output, choice, flag, integer, matte, number, op, picture, plate, text
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, scene_linear
 from matte_core.windows import over_window_of
@@ -79,3 +80,74 @@ def difference_matte(
     back = over_window_of(linear, hold_still(scene_linear(clean_plate), linear.frames), "clean plate")
     mask = difference.difference_matte(linear, back, threshold, shadows, slack, clean, match)
     return mask, trimap.trimap_from_mask(mask, shrink, grow, SOFTNESS)
+
+
+@op(
+    "Keyframed Guides",
+    "Matte/Guides",
+    [Output("matte", "guide", "The guide on every frame of the plate. 1 = selected, opaque.")],
+    aliases=["keyframes", "interpolate mask", "roto", "rotoscope", "hold", "animate mask"],
+)
+def keyframed_guide(
+    guide: Annotated[
+        Shot, replace(matte("Masks or trimaps on some frames only, as many as you like."), keyframes=True)
+    ],
+    plate: Annotated[Shot, plate("The plate: its frames are filled.")],
+    keys: Annotated[
+        str, text("Frame numbers of the keyframes, such as 1001,1040,1096. Empty: all frames the guide has.")
+    ] = "",
+    between: Annotated[
+        str,
+        choice("From key to key: shape moves the outline, hold keeps it, dissolve fades.", lambda: keyframes.BETWEEN),
+    ] = keyframes.BETWEEN[0],
+) -> Shot:
+    """A guide for every frame from masks or trimaps on keyframes; held before the first and after the last key."""
+    return keyframes.keyframed(guide, plate.frames, keys, between)
+
+
+MASK_TIP = "Mask of a subject; a matte with several layers gives several."
+
+
+@op(
+    "Instances from Masks",
+    "Matte/Guides",
+    [Output("matte", "instances", "One layer per subject, named. 1 = selected, opaque.")],
+    aliases=["combine masks", "merge masks", "layers", "several people"],
+)
+def instances_from_masks(
+    mask_1: Annotated[Shot, matte(MASK_TIP)],
+    mask_2: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_3: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_4: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_5: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_6: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_7: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    mask_8: Annotated[Shot | None, matte(MASK_TIP)] = None,
+    names: Annotated[str, text("Names in order, such as hero,dog. Empty: the masks' own, else instance1, ...")] = "",
+) -> Shot:
+    """Several masks as one guide with a named layer for each subject; for more than eight, join two of these."""
+    given = [mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8]
+    there = [mask for mask in given if mask is not None]
+    longest = max(there, key=lambda mask: len(mask.frames))
+    placed = [
+        over_window_of(longest, hold_still(mask, longest.frames), f"mask {place}", "longest mask")
+        for place, mask in enumerate(there, 1)
+    ]
+    return masks.instances_of(placed, [name.strip() for name in names.split(",")] if names.strip() else [])
+
+
+@op(
+    "Resize to Plate",
+    "Matte/Guides",
+    [Output("shot", "resized", "The picture in the plate's size. 1 = selected, opaque.")],
+    aliases=["reformat", "scale mask", "proxy", "resolution"],
+)
+def resize_to_plate(
+    picture: Annotated[Shot, picture("What has another size: a mask, a guide, a clean plate.")],
+    plate: Annotated[Shot, plate("The plate whose size it gets.")],
+    filter: Annotated[
+        str, choice("smooth averages; nearest makes no new values: trimaps, ID colours.", lambda: resize.FILTERS)
+    ] = "smooth",
+) -> Shot:
+    """A mask, guide or plate in another plate's size; plates in linear light. Nothing else resizes by itself."""
+    return resize.resize_to(scene_linear(picture) if picture.kind == "plate" else picture, plate, filter)

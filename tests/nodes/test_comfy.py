@@ -14,6 +14,7 @@ import torch
 
 from matte_core.errors import FrameError, OutputError, SourceError, UsageError
 from matte_core.io.image import read_pixels
+from matte_core.op import POLARITY
 from matte_core.shot import Shot
 
 
@@ -28,7 +29,7 @@ def test_an_input_is_described_with_type_default_range_and_tooltip(node: Any) ->
     described = type(node("MatteTKey")).INPUT_TYPES()
     assert described["required"] == {"plate": ("IMAGE,MATTE_SHOT", {"tooltip": "The plate."})}
     assert described["optional"] == {
-        "guide": ("MASK,MATTE_SHOT", {"tooltip": "A guide. 1 = selected, opaque."}),
+        "guide": ("MASK,MATTE_SHOT", {"tooltip": f"A guide. {POLARITY}"}),
         "gain": ("FLOAT", {"tooltip": "Gain.", "default": 1.0, "min": 0, "max": 4, "step": 0.01}),
         "width": ("INT", {"tooltip": "Width.", "default": 3, "min": 0, "max": 9, "step": 1}),
         "soft": ("BOOLEAN", {"tooltip": "Soft.", "default": True}),

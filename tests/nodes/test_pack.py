@@ -84,11 +84,29 @@ def test_every_input_and_output_has_a_tooltip_that_is_a_sentence(pack: Any) -> N
         assert count == len(node["RETURN_NAMES"] or ()) == len(node["OUTPUT_TOOLTIPS"] or ()), name
 
 
-def test_masks_and_mattes_say_what_1_means(pack: Any) -> None:
+def test_every_mask_socket_says_what_1_means_and_that_load_images_mask_is_inverted(pack: Any) -> None:
+    seen = 0
     for name, node in pack["nodes"].items():
         for key, (kind, options) in node["inputs"].items():
             if isinstance(kind, str) and "MASK" in kind:
-                assert "1 = " in options["tooltip"], f"{name}.{key}"
+                seen += 1
+                assert "1 = selected, opaque" in options["tooltip"], f"{name}.{key}"
+                assert "Load Image" in options["tooltip"], f"{name}.{key}"
+    assert seen > 20
+
+
+def test_every_matte_that_comes_out_says_what_1_means(pack: Any) -> None:
+    import matte_core.ops  # noqa: F401  (fills OPS)
+    from matte_core.graph import node_types
+
+    words = ("1 = ", "0 background, 0.5 unknown, 1 foreground")
+    for name, op in node_types().items():
+        for output in op.outputs:
+            if output.type == "matte":
+                assert any(word in output.tip for word in words), f"{name}.{output.name}"
+    for name, node in pack["nodes"].items():
+        for kind, tip in zip(node["RETURN_TYPES"], node["OUTPUT_TOOLTIPS"] or (), strict=True):
+            assert kind != "MASK" or "1 = selected, opaque" in tip, name
 
 
 def test_loading_needs_no_network_and_no_torchvision_and_hides_no_module(pack: Any) -> None:

@@ -151,3 +151,38 @@ def test_chosen_frames_are_those_of_the_shot(sockets: Any) -> None:
     assert str(sockets.chosen(shot, "1002-1003", "all")) == "1002-1003"
     with pytest.raises(UsageError, match=r"frame 1004 is not in the shot \(1001-1003\)"):
         sockets.chosen(shot, "1003-1004", "all")
+
+
+def test_keyframes_put_in_as_a_mask_batch_are_numbered_by_themselves(load: Any) -> None:
+    import matte_core.ops  # noqa: F401  (fills OPS)
+    from matte_core.op import OPS
+
+    fitted = load("sockets").fit(
+        "Keyframed Guides",
+        OPS["keyframed_guide"].ports,
+        {"guide": torch.rand(3, 4, 5), "plate": torch.rand(40, 4, 5, 3), "keys": "1,20,40", "between": "hold"},
+    )
+    assert (str(fitted["guide"].frames), str(fitted["plate"].frames)) == ("1-3", "1-40")
+    (guide,) = OPS["keyframed_guide"].call(fitted)
+    assert str(guide.frames) == "1-40"
+
+
+def test_the_empty_mask_of_load_image_is_called_what_it_is(load: Any) -> None:
+    plate = torch.rand(1, 128, 128, 3)
+    with pytest.raises(UsageError, match="'guide' was given the empty 64x64 MASK that Load Image makes"):
+        load("sockets").fit("Key", PORTS, {"plate": plate, "guide": torch.zeros(1, 64, 64)})
+    selected = torch.zeros(1, 64, 64)
+    selected[0, 3, 3] = 1
+    load("sockets").fit("Key", PORTS, {"plate": torch.rand(1, 64, 64, 3), "guide": selected})
+
+
+def test_a_socket_for_any_picture_tells_an_image_from_a_mask(load: Any) -> None:
+    ports = (Port("Any.", "picture", name="picture"), Port("Plate.", "plate", name="plate"))
+    plate = torch.rand(2, 4, 5, 3)
+    for value, kind in (
+        (torch.rand(2, 8, 10, 3), "plate"),
+        (torch.rand(2, 8, 10), "matte"),
+        (torch.rand(8, 10), "matte"),
+    ):
+        fitted = load("sockets").fit("Resize", ports, {"picture": value, "plate": plate})
+        assert fitted["picture"].kind == kind
