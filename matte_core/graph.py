@@ -27,7 +27,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "picture": ("plate", "matte", "guide"),
     "model": ("model",),
 }
-SHOWN = frozenset({"MattePreview", "MatteShotInfo", "PreviewImage", "MaskPreview", "PreviewAny", "PreviewMask"})
+SHOWN = frozenset(
+    {"MattePreview", "MatteViewer", "MatteShotInfo", "PreviewImage", "MaskPreview", "PreviewAny", "PreviewMask"}
+)
 PICTURES = frozenset({"MatteImageFromShot", "MatteMaskFromShot", "MatteShotFromImage", "MatteShotFromMask"})
 
 

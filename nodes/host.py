@@ -6,17 +6,21 @@ ComfyUI has loaded its modules before it loads a pack, so they are looked up, ne
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from matte_core.engine.engine import pick_device
-from matte_core.errors import Cancelled, SourceError, UsageError
+from matte_core.errors import Cancelled, MatteError, SourceError, UsageError
 from matte_core.models import weights
 from matte_core.models.base import Card
 from matte_core.paths import Roots, files
@@ -78,24 +82,23 @@ def find_weights(card: Card) -> Path | None:
     return weights.find(card, model_folders())
 
 
-def progress(total: int) -> Callable[[int], None]:
-    """A function that shows on the running node how many of `total` frames are done."""
-    utilities = _comfy("comfy.utils")
-    bar = utilities.ProgressBar(total) if utilities is not None else None
-    return bar.update_absolute if bar is not None else lambda done: None
-
-
 def tell(text: str) -> None:
     """Shows `text` on the running node; versions of ComfyUI that cannot do that show nothing."""
-    server, execution = _comfy("server"), _comfy("comfy_execution.utils")
-    show = getattr(getattr(getattr(server, "PromptServer", None), "instance", None), "send_progress_text", None)
+    execution, show = _comfy("comfy_execution.utils"), getattr(_server(), "send_progress_text", None)
     running = execution.get_executing_context() if execution is not None else None
     if show is not None and running is not None:
         show(text, running.node_id)
 
 
+class Busy(MatteError):
+    """Something else must end first."""
+
+
+_BESIDE = threading.Lock()  # held by what computes beside the prompts
+
+
 class ComfyHost:
-    """ComfyUI as the engine's host: its stop button, and its memory, shared with other models."""
+    """ComfyUI while it runs a prompt: its stop button, its progress bar, and its memory, shared with other models."""
 
     def check(self) -> None:
         """Raises Cancelled when the person pressed stop; ComfyUI's own exception is swallowed by `except Exception`."""
@@ -109,20 +112,112 @@ class ComfyHost:
         if management is not None and device.type != "cpu":
             management.free_memory(count, device)
 
+    @contextmanager
+    def turn(self, on_device: bool) -> Iterator[None]:
+        """While it is open, nothing that runs beside the prompts is on the device."""
+        if on_device:
+            with _BESIDE:  # what held it sees the running prompt and lets go; nothing new is let in
+                pass
+        yield
 
-def stop() -> None:
-    """Raises what ComfyUI knows as an interrupted prompt; without ComfyUI, Cancelled."""
-    management = _comfy("comfy.model_management")
-    if management is not None:
-        management.throw_exception_if_processing_interrupted()
-    raise Cancelled
+    def progress(self, total: int) -> Callable[[int], None]:
+        """A function that shows on the running node how many of `total` frames are done."""
+        utilities = _comfy("comfy.utils")
+        bar = utilities.ProgressBar(total) if utilities is not None else None
+        return bar.update_absolute if bar is not None else lambda done: None
+
+    def stop(self) -> None:
+        """Raises what ComfyUI knows as an interrupted prompt; without ComfyUI, Cancelled."""
+        management = _comfy("comfy.model_management")
+        if management is not None:
+            management.throw_exception_if_processing_interrupted()
+        raise Cancelled
+
+    def release(self) -> None:
+        """Gives the device's cached memory back to ComfyUI's models."""
+        management = _comfy("comfy.model_management")
+        if management is not None:
+            management.soft_empty_cache()
 
 
-def release() -> None:
-    """Gives the device's cached memory back to ComfyUI's models."""
-    management = _comfy("comfy.model_management")
-    if management is not None:
-        management.soft_empty_cache()
+class BesidePrompts(ComfyHost):
+    """ComfyUI while a page asks for something beside the prompts: one asker at a time, never on a prompt's device.
+
+    It shows no progress, hears no stop button, and gives the device up as soon as a prompt runs. `gone` tells
+    whether the asker has left.
+    """
+
+    def __init__(self, gone: Callable[[], bool]) -> None:
+        self._gone, self._on_device = gone, False
+
+    def check(self) -> None:
+        """Raises Cancelled when the asker has left, Busy when a prompt needs the device."""
+        if self._gone():
+            raise Cancelled
+        if self._on_device and busy():
+            raise Busy("A prompt is running. This frame needs the device and is computed when the prompt has ended.")
+
+    @contextmanager
+    def turn(self, on_device: bool) -> Iterator[None]:
+        """Waits for the askers before; while it is open, no other one computes."""
+        with _BESIDE:
+            self._on_device = on_device
+            self.check()
+            yield
+
+    def reserve(self, count: int, device: torch.device) -> None:
+        if not busy():
+            super().reserve(count, device)
+
+    def progress(self, total: int) -> Callable[[int], None]:
+        return lambda done: None
+
+    def stop(self) -> None:
+        raise Cancelled
+
+    def release(self) -> None:
+        if self._on_device and not busy():
+            super().release()
+
+
+def busy() -> bool:
+    """Whether ComfyUI runs a prompt, or has one waiting."""
+    queue = getattr(_server(), "prompt_queue", None)
+    return queue is not None and queue.get_tasks_remaining() > 0
+
+
+def _server() -> Any | None:
+    return getattr(getattr(_comfy("server"), "PromptServer", None), "instance", None)
+
+
+def serve(path: str, answer: Callable[[Mapping[str, str], Callable[[], bool]], tuple[bytes, str]]) -> None:
+    """Answers GET requests for `path` (with {names} in it) in threads beside the server's own; no server, no answer.
+
+    `answer` is given what was asked, by name, and a function that tells whether the asker has left; it returns a
+    body and its type. Its errors become one sentence: 404 for what is not there, 409 for what must wait, else 400.
+    """
+    routes = getattr(_server(), "routes", None)
+    if routes is None:
+        return
+    from aiohttp import web  # the library ComfyUI's server is made of
+
+    threads = ThreadPoolExecutor(4, "matte-page")
+
+    async def handle(request: web.Request) -> web.Response:
+        def gone() -> bool:
+            return request.transport is None or request.transport.is_closing()
+
+        asked = {**request.query, **request.match_info}
+        try:
+            body, kind = await asyncio.get_running_loop().run_in_executor(threads, answer, asked, gone)
+        except Cancelled:
+            return web.json_response({"error": "The page has asked for something else."}, status=409)
+        except MatteError as error:
+            status = 409 if isinstance(error, Busy) else 404 if isinstance(error, SourceError) else 400
+            return web.json_response({"error": str(error)}, status=status)
+        return web.Response(body=body, content_type=kind, headers={"Cache-Control": "no-store"})
+
+    routes.get(path)(handle)
 
 
 def to_comfy(picture: torch.Tensor) -> torch.Tensor:

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
-from torch.nn import functional
-
-from matte_core.colour import to_display
 from matte_core.errors import UsageError
-from matte_core.frame import Frame, Pixels, Window
+from matte_core.frame import Pixels
 from matte_core.shot import Shot
 from matte_core.windows import over_window_of
 
 from . import host
+from .display import checker, codes_of_alpha, codes_of_light, coverage, light_of, over, png, shrink
 from .pulling import FrameCache
-from .sockets import Look, as_colour, chosen, over_display
+from .sockets import chosen
 
 LOOKS = ("all", "plate", "alpha", "checker")
-LONGEST_SIDE = 1024
 MOST_FRAMES = 64
 SUBFOLDER = "matte"
-SQUARE, DARK, LIGHT = 16, 0.08, 0.32  # the checker: side in pixels, and its two greys in linear light
 
-_CACHE = FrameCache()
+CACHE = FrameCache()  # of shrunken frames; the viewer's as well
 
 
 def preview(plate: Shot | None, matte: Shot | None, frames: str, look: str) -> dict[str, Any]:
@@ -43,61 +35,32 @@ def preview(plate: Shot | None, matte: Shot | None, frames: str, look: str) -> d
         raise UsageError(f"a preview of {len(numbers)} frames is too much for a page. Choose {MOST_FRAMES} or fewer.")
     if plate is not None and matte is not None:
         matte = over_window_of(plate, matte, "matte")
-    plates = _small(plate, numbers) if plate is not None else {}
-    mattes = _small(matte, numbers) if matte is not None else {}
-    if not any(True for _ in _wanted(look, bool(plates), bool(mattes))):
-        raise UsageError(f"the {look} cannot be shown without its input. Connect it, or look at all.")
+    shots = [shot for shot in (plate, matte) if shot is not None]
+    small = CACHE.pulled([(shot, numbers) for shot in shots], shrink)
     images = []
     for number in numbers:
-        for name in _wanted(look, bool(plates), bool(mattes)):
-            picture = _picture(name, plate, plates.get(number), mattes.get(number))
-            stamps = [shot.stamp(number) for shot in (plate, matte) if shot is not None]
+        light = light_of(plate, small[0][number]) if plate is not None else None
+        alpha = coverage(small[-1][number]) if matte is not None else None
+        stamps = [shot.stamp(number) for shot in shots]
+        for name, picture in _pictures(look, light, alpha):
             images.append(_save(picture, "_".join([name, str(number), *stamps])))
+    if not images:
+        raise UsageError(f"the {look} cannot be shown without its input. Connect it, or look at all.")
     return {"ui": {"images": images}}
 
 
-def _wanted(look: str, has_plate: bool, has_matte: bool) -> Iterator[str]:
-    shown = {"plate": has_plate, "alpha": has_matte, "checker": has_plate and has_matte}
-    return (name for name, there in shown.items() if there and look in ("all", name))
-
-
-def _small(shot: Shot, numbers: list[int]) -> dict[int, Frame]:
-    return {frame.number: frame for frame in _CACHE.pulled(shot, numbers, shrink)}
-
-
-def shrink(frame: Frame) -> Frame:
-    """The frame over its display window, its longest side at most 1024, averaged in the light it is in."""
-    pixels = torch.from_numpy(np.array(over_display(frame)))[None]
-    height, width = pixels.shape[-2:]
-    scale = LONGEST_SIDE / max(height, width)
-    if scale < 1:
-        pixels = functional.interpolate(
-            pixels, (max(1, round(height * scale)), max(1, round(width * scale))), mode="area"
-        )
-    window = Window(0, 0, int(pixels.shape[-1]), int(pixels.shape[-2]))
-    return Frame(pixels[0].numpy(), frame.number, replace(frame.header, data=window, display=window))
-
-
-def _picture(name: str, plate: Shot | None, colour: Frame | None, alpha: Frame | None) -> Pixels:
-    """Display light (3, H, W) in 0..1."""
-    total = None if alpha is None else np.clip(alpha.pixels.sum(axis=0, keepdims=True), 0, 1)
-    if name == "alpha" or plate is None or colour is None:
-        return np.repeat(np.zeros((1, 1, 1), np.float32) if total is None else total, 3, axis=0)
-    light = as_colour(Look(plate).light(colour.pixels))
-    if name == "checker" and total is not None:
-        light = light * total + checker(*total.shape[-2:]) * (1 - total)
-    return to_display(light)
-
-
-def checker(height: int, width: int) -> Pixels:
-    """Squares of two greys, (1, H, W), linear light."""
-    rows, columns = np.indices((height, width)) // SQUARE
-    return np.where((rows + columns) % 2, LIGHT, DARK).astype(np.float32)[None]
+def _pictures(look: str, light: Pixels | None, alpha: Pixels | None) -> Iterator[tuple[str, Pixels]]:
+    """Code values (3, H, W) in 0..1 of what is looked at, each with its name."""
+    if light is not None and look in ("all", "plate"):
+        yield "plate", codes_of_light(light)
+    if alpha is not None and look in ("all", "alpha"):
+        yield "alpha", codes_of_alpha(alpha)
+    if light is not None and alpha is not None and look in ("all", "checker"):
+        yield "checker", codes_of_light(over(light, alpha, checker(*light.shape[-2:])))
 
 
 def _save(picture: Pixels, name: str) -> dict[str, str]:
     folder = host.folder("temp") / SUBFOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    codes = np.rint(np.nan_to_num(picture).clip(0, 1) * 255).astype(np.uint8)
-    Image.fromarray(np.ascontiguousarray(codes.transpose(1, 2, 0))).save(folder / f"{name}.png", compress_level=1)
+    (folder / f"{name}.png").write_bytes(png(picture))
     return {"filename": f"{name}.png", "subfolder": SUBFOLDER, "type": "temp"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import cast
 
@@ -20,19 +20,23 @@ from . import host
 from .remember import Memory, RememberingEngine
 
 CACHE_BYTES = 256_000_000
+Pulls = Sequence[tuple[Shot, Sequence[int]]]
 
 
 def pull(
-    pulls: Sequence[tuple[Shot, Sequence[int]]], keep_going: bool = False, answers: Memory[Layers] | None = None
-) -> Iterator[Frame]:
+    pulls: Pulls,
+    keep_going: bool = False,
+    answers: Memory[Layers] | None = None,
+    watcher: host.ComfyHost | None = None,
+) -> Generator[Frame]:
     """Frames of the shots, in order, each computed once; progress is shown on the running node.
 
     With `keep_going`, a frame whose source cannot be read costs its own outputs only and its error comes at the
     end. Raises FrameError, which names verb and frame, or ComfyUI's own interrupt. Networks live in an engine of
     this pull and are let go of at its end, so that ComfyUI's count of its memory stays right; `answers` remembers
-    what they said.
+    what they said. `watcher` is the host that is asked and told; by default ComfyUI while it runs a prompt.
     """
-    watcher = host.ComfyHost()
+    watcher = watcher or host.ComfyHost()
     plan = Plan(pulls)
     if answers is None:
         engine = Engine(host.device(), host.find_weights, watcher)
@@ -45,16 +49,17 @@ def pull(
         inside=torch.inference_mode,
         keep_going=keep_going,
     )
-    show = host.progress(len(plan.pulls))
+    on_device = any(unit.shot.declaration.lane == "device" for unit in plan.units)
     try:
-        with closing(cast(Generator[Frame], iter(run))) as frames:
+        with watcher.turn(on_device), closing(cast(Generator[Frame], iter(run))) as frames:
+            show = watcher.progress(len(plan.pulls))
             for done, frame in enumerate(frames, 1):
                 yield frame
                 show(done)
     except Cancelled:
-        host.stop()
+        watcher.stop()
     finally:
-        host.release()
+        watcher.release()
     if run.failures:
         raise run.failures[0]
 
@@ -65,18 +70,35 @@ class FrameCache:
     A stamp changes with the source files and the settings, so a kept frame is right in any later prompt.
     """
 
-    def __init__(self, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, limit: int = CACHE_BYTES, answers: Memory[Layers] | None = None) -> None:
         self._frames: Memory[Frame] = Memory(limit)
-        self._answers: Memory[Layers] = Memory(limit)
+        self.answers: Memory[Layers] = answers if answers is not None else Memory(limit)
 
-    def pulled(self, shot: Shot, numbers: Sequence[int], keep: Callable[[Frame], Frame]) -> list[Frame]:
-        """`keep` of the frames of `shot`; only those that are not held already are pulled."""
+    def pulled(
+        self, pulls: Pulls, keep: Callable[[Frame], Frame], watcher: host.ComfyHost | None = None
+    ) -> list[dict[int, Frame]]:
+        """Per shot, `keep` of its frames by number; those that are not held already are pulled, all in one run."""
         memo: dict[tuple[int, int], str] = {}
-        stamps = {number: shot.stamp(number, memo) for number in numbers}
-        made = {number: self._frames.get(stamps[number]) for number in numbers}
-        missing = [number for number in numbers if made[number] is None]
-        if missing:
-            for frame in pull([(shot, missing)], answers=self._answers):
-                made[frame.number] = kept = keep(frame)
-                self._frames.put(stamps[frame.number], kept, kept.nbytes)
-        return [frame for frame in made.values() if frame is not None]
+        stamps = [{number: shot.stamp(number, memo) for number in numbers} for shot, numbers in pulls]
+        made = [self._held(known) for known in stamps]
+        missing = [
+            (shot, [n for n in numbers if n not in there]) for (shot, numbers), there in zip(pulls, made, strict=True)
+        ]
+        order = sorted((number, place) for place, (_, numbers) in enumerate(missing) for number in numbers)
+        if order:
+            with closing(pull(missing, answers=self.answers, watcher=watcher)) as frames:
+                for (number, place), frame in zip(order, frames, strict=True):
+                    made[place][number] = kept = keep(frame)
+                    self.put(stamps[place][number], kept)
+        return made
+
+    def get(self, stamp: str) -> Frame | None:
+        """The frame that is held under a stamp."""
+        return self._frames.get(stamp)
+
+    def put(self, stamp: str, frame: Frame) -> None:
+        self._frames.put(stamp, frame, frame.nbytes)
+
+    def _held(self, stamps: dict[int, str]) -> dict[int, Frame]:
+        found = {number: self._frames.get(stamp) for number, stamp in stamps.items()}
+        return {number: frame for number, frame in found.items() if frame is not None}

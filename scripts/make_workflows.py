@@ -22,6 +22,11 @@ PLATE_FILES, MASK_FILES = "plate/plate.####.exr", "plate/mask.####.png"
 # Nodes that are no operations: sockets, outputs, widget values.
 OTHERS: dict[str, tuple[dict[str, str], dict[str, str], list[Any]]] = {
     "MattePreview": ({"plate": PLATE, "matte": MATTE}, {}, ["", "all"]),
+    "MatteViewer": (
+        {"plate": PLATE, "matte": MATTE, "foreground": PLATE, "compare_plate": PLATE, "compare_matte": MATTE},
+        {},
+        [],
+    ),
     "MatteShotInfo": ({"shot": SHOT}, {"text": "STRING"}, []),
     "PreviewAny": ({"source": "*"}, {}, []),
     "EmptyImage": ({}, {"IMAGE": "IMAGE"}, [480, 270, 1, 8421504]),

@@ -56,15 +56,20 @@ def application(settings: Settings, front: Path) -> Iterator[web.Application]:
         folders, control, table = Folders(settings.folder.absolute(), Path(temp).resolve()), Control(), Table()
         folders.make()
         table.add(*core_nodes(folders), "nodes")
-        with _open_roots(settings.roots), stand_ins(folders, control), loaded(settings.pack, table) as pack:
-            events = Events()
-            queue = Queue(control, lambda: events.send("status", _status(queue)))
+        events = Events()
+        queue = Queue(control, lambda: events.send("status", _status(queue)))
+        with (
+            _open_roots(settings.roots),
+            stand_ins(folders, control, queue.left) as added,
+            loaded(settings.pack, table) as pack,
+        ):
             executor = Executor(table, control, events.send)
             page = PageRoutes(front, pack, table, queue, events)
             app = web.Application(middlewares=[guard], client_max_size=FEATURES["max_upload_size"])
             app.on_response_prepare.append(add_headers)
             parts = (page, PromptRoutes(table, queue, executor.forget), FileRoutes(folders))
-            for route in [route for part in parts for route in part.routes()]:
+            own = [route for part in parts for route in part.routes()]
+            for route in [*own, *(route for route in added if isinstance(route, web.RouteDef))]:
                 for prefix in ("", "/api"):  # every address is known under both
                     app.router.add_route(route.method, prefix + route.path, route.handler)
             app.router.add_get("/", page.index)

@@ -1,14 +1,18 @@
-"""Stand-ins for the few modules of ComfyUI that a pack looks up: folder_paths, comfy.utils, comfy.model_management."""
+"""Stand-ins for the few modules of ComfyUI that a pack looks up.
+
+They are folder_paths, comfy.utils, comfy.model_management, and server, where a pack adds addresses of its own.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
+from aiohttp import web
 
 from matte_core.engine.engine import pick_device
 from matte_core.errors import UsageError
@@ -17,13 +21,18 @@ from matte_core.studio.folders import Folders
 
 
 @contextmanager
-def stand_ins(folders: Folders, control: Control) -> Iterator[None]:
-    """While it is open, a pack finds the modules it knows from ComfyUI. Raises UsageError inside ComfyUI itself."""
+def stand_ins(folders: Folders, control: Control, left: Callable[[], int]) -> Iterator[web.RouteTableDef]:
+    """While it is open, a pack finds the modules it knows from ComfyUI; the addresses that it adds.
+
+    `left` counts the prompts that run or wait. Raises UsageError inside ComfyUI itself.
+    """
+    routes = web.RouteTableDef()
     modules = {
         "comfy": ModuleType("comfy"),
         "comfy.utils": _utils(control),
         "comfy.model_management": _model_management(control),
         "folder_paths": _folder_paths(folders),
+        "server": _server(routes, left),
     }
     if modules.keys() & sys.modules.keys():
         raise UsageError("Studio cannot run inside ComfyUI. Start it by itself: matte studio")
@@ -31,7 +40,7 @@ def stand_ins(folders: Folders, control: Control) -> Iterator[None]:
         setattr(modules["comfy"], name, modules[f"comfy.{name}"])
     sys.modules.update(modules)
     try:
-        yield
+        yield routes
     finally:
         for name in modules:
             sys.modules.pop(name, None)
@@ -41,6 +50,11 @@ def _module(name: str, members: dict[str, Any]) -> ModuleType:
     module = ModuleType(name, "A stand-in by Matte Studio; this is not ComfyUI.")
     vars(module).update(members)
     return module
+
+
+def _server(routes: web.RouteTableDef, left: Callable[[], int]) -> ModuleType:
+    instance = SimpleNamespace(routes=routes, prompt_queue=SimpleNamespace(get_tasks_remaining=left))
+    return _module("server", {"PromptServer": SimpleNamespace(instance=instance)})
 
 
 def _utils(control: Control) -> ModuleType:

@@ -27,7 +27,7 @@ def pictures(load: Any, comfy: Any) -> Any:
 def the_preview(load: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The preview's module with an empty cache."""
     module = load("preview")
-    monkeypatch.setattr(module, "_CACHE", load("pulling").FrameCache())
+    monkeypatch.setattr(module, "CACHE", load("pulling").FrameCache())
     return module
 
 
@@ -123,9 +123,9 @@ def test_preview_shows_plate_alpha_and_checker_of_the_first_frame_only(
 def test_the_checker_is_the_plate_over_two_greys_in_linear_light(
     load: Any, pictures: Any, comfy: Any, the_preview: Any
 ) -> None:
-    plate, mask = torch.full((1, 32, 32, 3), 1.0), torch.full((1, 32, 32), 0.5)
+    display, plate, mask = load("display"), torch.full((1, 32, 32, 3), 1.0), torch.full((1, 32, 32), 0.5)
     seen = shown(comfy, pictures.Preview().run("", "checker", plate, mask))["checker"]
-    light = np.array([0.5 + 0.5 * the_preview.DARK, 0.5 + 0.5 * the_preview.LIGHT])
+    light = np.array([0.5 + 0.5 * display.DARK, 0.5 + 0.5 * display.LIGHT])
     np.testing.assert_allclose(np.unique(seen), np.rint(255 * (1.055 * light ** (1 / 2.4) - 0.055)), atol=1)
 
 
@@ -149,7 +149,8 @@ def test_the_cache_keeps_within_its_bytes(load: Any, comfy: Any, node: Any, plat
     size = 6 * 8 * 4
     cache = load("pulling").FrameCache(2 * size)
     for number in (1001, 1002, 1003, 1003, 1002, 1001):
-        assert [frame.number for frame in cache.pulled(matte, [number], lambda frame: frame)] == [number]
+        (frames,) = cache.pulled([(matte, [number])], lambda frame: frame)
+        assert [frame.number for frame in frames.values()] == [number]
     assert worked.numbers == [1001, 1002, 1003, 1001]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import matte_core.ops  # noqa: F401  (fills OPS)
@@ -13,6 +15,7 @@ from matte_core.graph import node_types
 from .page import Page, Studio, node
 
 READ = {"frames": "", "layer": "", "part": "", "space": "", "ocio": "", "missing": "error", "nan": "error"}
+OUTSIDE = "frame 7 is not in the plate (1001-1002). Choose a frame that it has."
 
 
 def test_every_operation_is_a_node(matte_studio: Studio) -> None:
@@ -47,5 +50,52 @@ def test_a_path_outside_is_refused_at_the_node_in_one_sentence(matte_studio: Stu
         error = next(one for one in await page.run(prompt) if one["type"] == "execution_error")["data"]
         assert error["node_id"] == "1"
         assert error["exception_message"].startswith("/etc/passwd lies outside the folders that a workflow may read")
+
+    matte_studio(scenario)
+
+
+def test_a_viewer_is_shown_frames_and_values_of_what_a_prompt_gave_it_and_nothing_else(
+    matte_studio: Studio, folder: Path
+) -> None:
+    async def scenario(page: Page) -> None:
+        for number in (1001, 1002):
+            Image.fromarray(np.full((4, 6, 3), number - 950, np.uint8)).save(folder / "input" / f"plate.{number}.png")
+        prompt = {"1": node("MatteReadPlate", path="plate.####.png", **READ), "2": node("MatteViewer", plate=["1", 0])}
+        events = await page.run(prompt)
+        (view,) = next(one for one in events if one["type"] == "executed")["data"]["output"]["matte_view"]
+        about = (await page.get(f"/matte/viewer/{view}/about"))[1]
+        assert (about["frames"], about["size"], about["looks"]) == ("1001-1002", [6, 4], ["rgb"])
+
+        response = await page.client.get(f"/api/matte/viewer/{view}/picture?look=rgb&frame=1002")
+        assert (response.status, response.content_type) == (200, "image/png")
+        picture = np.asarray(Image.open(io.BytesIO(await response.read())))
+        np.testing.assert_array_equal(picture, np.full((4, 6, 3), 52, np.uint8))
+
+        told = (await page.get(f"/matte/viewer/{view}/values?look=rgb&frame=1002&x=5&y=3"))[1]
+        assert told["values"]["plate"] == pytest.approx(dict.fromkeys("RGB", 52 / 255), abs=1e-7)
+
+        status, answer = await page.get(f"/matte/viewer/{view}/picture?look=rgb&frame=7")
+        assert (status, answer["error"]) == (
+            400,
+            "frame 7 is not in the plate (1001-1002). Choose a frame that it has.",
+        )
+        status, answer = await page.get("/matte/viewer/..%2f..%2fsecret.png/picture?look=rgb&frame=1")
+        assert (status, answer["error"][:34]) == (404, "This viewer's shots are not here a")
+        assert (await page.get(f"/matte/viewer/{view}/about", Host="evil.example"))[0] == 403
+        assert (await page.get(f"/matte/viewer/{view}/about", Origin="https://evil.example"))[0] == 403
+
+    matte_studio(scenario)
+
+
+def test_a_viewer_whose_files_are_gone_says_so(matte_studio: Studio, folder: Path) -> None:
+    async def scenario(page: Page) -> None:
+        for number in (1001, 1002):
+            Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(folder / "input" / f"plate.{number}.png")
+        prompt = {"1": node("MatteReadPlate", path="plate.####.png", **READ), "2": node("MatteViewer", plate=["1", 0])}
+        events = await page.run(prompt)
+        (view,) = next(one for one in events if one["type"] == "executed")["data"]["output"]["matte_view"]
+        (folder / "input" / "plate.1002.png").unlink()
+        status, answer = await page.get(f"/matte/viewer/{view}/picture?look=rgb&frame=1002")
+        assert 400 <= status < 500 and "plate.1002.png" in answer["error"]
 
     matte_studio(scenario)
