@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from matte_core.engine.host import Host, LocalHost
-from matte_core.engine.tiles import Tile, cut, join
 from matte_core.errors import ModelError, UsageError
 from matte_core.models.base import Card, Guides, Layers, MattingModel
+from matte_core.models.layers.tiles import Tile, cut, join
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")

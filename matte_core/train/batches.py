@@ -12,13 +12,12 @@ from torch import Tensor
 from matte_core.train.bank import Shard
 
 _TRIES, _ENOUGH = 6, 0.03  # parts looked at, and the share of each region that a part should have
-_TOLD = 0.5  # how often the network is told which light the pixels are in
 
 
 @dataclass(frozen=True)
 class Batch:
     """Crops as tensors (N, C, H, W): `pixels` (3), `trimap` (1) of 0, 0.5, 1, `solved` (2), `truth` (1),
-    `contrast` (1), `unknown` (1) of 0 and 1; `light` (N, 1, 1, 1) of -1, 0, 1."""
+    `contrast` (1), `unknown` (1) of 0 and 1; `light` (N, 1, 1, 1) of -1 (display) and 1 (scene-linear)."""
 
     pixels: Tensor
     trimap: Tensor
@@ -58,7 +57,7 @@ class Crops:
         return _stack([self._turned(random, int(index), side) for index in chosen])
 
     def span(self, start: int, count: int) -> Batch:
-        """The crops from number `start` on, as they are, the light told."""
+        """The crops from number `start` on, as they are."""
         return _stack([self._plain(index) for index in range(start, min(start + count, len(self)))])
 
     def _plain(self, index: int) -> list[Tensor]:
@@ -75,10 +74,10 @@ class Crops:
         rows, columns = _part(random, maps[1][0], side)
         maps = [m[:, rows, columns] for m in maps]
         maps[0] = maps[0][torch.from_numpy(random.permutation(3))]
-        quarters, mirrored, told = int(random.integers(0, 4)), random.random() < 0.5, random.random() < _TOLD
+        quarters, mirrored = int(random.integers(0, 4)), random.random() < 0.5
         maps = [torch.rot90(m, quarters, (1, 2)) for m in maps]
         maps = [m.flip(2) if mirrored else m for m in maps]
-        return [*maps, light * float(told)]
+        return [*maps, light]
 
 
 def _part(random: np.random.Generator, trimap: Tensor, side: int) -> tuple[slice, slice]:

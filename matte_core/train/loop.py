@@ -68,7 +68,8 @@ def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
     plan = recipe.optimisation
     for group in run.optimiser.param_groups:
         group["lr"] = plan.rate * _rate(run.iteration, plan.warm_up, plan.iterations)
-    answer = run.net(batch.pixels, batch.trimap, batch.solved, batch.light)
+    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+        answer = run.net(batch.pixels, batch.trimap, batch.solved)
     total, parts = matting_loss(answer.alpha, answer.logit, batch.truth, batch.unknown, batch.contrast, recipe.losses)
     if not bool(torch.isfinite(total)):
         raise ModelError(f"the loss is no number at iteration {run.iteration}. Lower the rate in the recipe.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from matte_core.errors import UsageError
 from matte_core.models.net_m.net import Settings
@@ -30,7 +30,8 @@ class Data:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """AdamW with a warm-up and a cosine down to a fiftieth; `average` is the decay of the averaged weights."""
+    """AdamW with a warm-up and a cosine down to a fiftieth; `average` is the decay of the averaged weights;
+    with `precision` "bf16" the network's convolutions run in half the bits, its weights stay in float32."""
 
     iterations: int = 2000
     batch: int = 8
@@ -39,6 +40,7 @@ class Optimisation:
     warm_up: int = 50
     clip: float = 1.0
     average: float = 0.998
+    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return tuple(value)
     if kind is float and isinstance(value, int):
         return float(value)
+    if get_origin(kind) is Literal and value not in get_args(kind):
+        raise UsageError(f"the recipe's {where} is {value!r}. Choose one of: {', '.join(get_args(kind))}.")
     if isinstance(kind, type) and not isinstance(value, kind):
         raise UsageError(f"the recipe's {where} must be a {kind.__name__}, not {value!r}. Correct it.")
     return value

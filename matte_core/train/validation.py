@@ -79,4 +79,4 @@ def validate(net: NetM, crops: Crops, device: torch.device, batch: int = 8) -> d
 @torch.no_grad()
 def answers(net: NetM, batch: Batch) -> Tensor:
     """(N, 3, H, W): the network's alpha, the closed form's and the colour prior's."""
-    return torch.cat([net(batch.pixels, batch.trimap, batch.solved, batch.light).alpha, batch.solved], 1)
+    return torch.cat([net(batch.pixels, batch.trimap, batch.solved).alpha, batch.solved], 1)

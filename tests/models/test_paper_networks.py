@@ -8,7 +8,9 @@ from torch import nn
 
 from matte_core.models.layers.fusion import hard_fusion, soft_fusion
 from matte_core.models.layers.nonlocal_attention import LightNonLocal, coarse_unknown, query_weights
-from matte_core.models.net_m.full import CoarseNet, FullNetM, Refinement
+from matte_core.models.layers.spectral import fold
+from matte_core.models.net_m.net import CoarseNet, NetM, Settings
+from matte_core.models.net_m.refinement import Refinement
 from matte_core.models.net_t.net import NetT
 
 
@@ -17,28 +19,39 @@ def parameters(net: nn.Module) -> int:
 
 
 @pytest.fixture(scope="module")
-def full() -> FullNetM:
+def full() -> NetM:
     torch.manual_seed(0)
-    return FullNetM().eval()
+    return NetM(Settings()).eval()
 
 
 def test_net_t_has_the_published_size() -> None:
     assert parameters(NetT()) == 40_491_235
 
 
-def test_net_m_has_the_published_size(full: FullNetM) -> None:
+def test_net_m_has_the_published_size(full: NetM) -> None:
     assert parameters(full.coarse) == 25_140_721
-    assert parameters(full.refine) == 482_177
-    assert parameters(full.coarse.attention) == 25_984
-    assert parameters(full.coarse.guide) == 42_256
+    assert full.refine is not None and parameters(full.refine) == 482_177
+    assert full.coarse.attention is not None and parameters(full.coarse.attention) == 25_984
+    assert full.coarse.guide is not None and parameters(full.coarse.guide) == 42_256
 
 
 @torch.no_grad()
-def test_net_m_answers_in_the_picture_s_size(full: FullNetM) -> None:
+def test_net_m_answers_in_the_picture_s_size(full: NetM) -> None:
     pixels, trimap = torch.rand(1, 3, 64, 96), torch.full((1, 1, 64, 96), 0.5)
-    coarse, refined = full(pixels, trimap)
-    assert coarse.shape == refined.shape == (1, 1, 64, 96)
-    assert float(coarse.min()) >= 0 and float(coarse.max()) <= 1
+    answer = full(pixels, trimap)
+    assert answer.coarse.shape == answer.alpha.shape == (1, 1, 64, 96)
+    assert float(answer.coarse.min()) >= 0 and float(answer.coarse.max()) <= 1
+    assert not torch.equal(answer.coarse, answer.alpha)
+
+
+@torch.no_grad()
+def test_folding_spectral_norm_changes_no_answer(full: NetM) -> None:
+    pixels, trimap = torch.rand(1, 3, 64, 64), torch.full((1, 1, 64, 64), 0.5)
+    again = NetM(Settings())
+    again.load_state_dict(full.state_dict())
+    folded = fold(again)
+    assert not any("parametrizations" in name for name in folded.state_dict())
+    assert torch.allclose(folded(pixels, trimap).alpha, full(pixels, trimap).alpha, atol=1e-6)
 
 
 @torch.no_grad()
@@ -48,13 +61,13 @@ def test_net_t_answers_three_logits_in_the_picture_s_size() -> None:
 
 
 def test_gradients_reach_every_parameter_of_net_m() -> None:
-    net = CoarseNet()
+    net = CoarseNet(Settings())
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d) and float(module.weight.detach().abs().max()) == 0:
             nn.init.ones_(module.weight)
     trimap = torch.rand(2, 1, 64, 64).mul(3).floor() / 2
-    net(torch.rand(2, 3, 64, 64), trimap).mean().backward()
-    assert [name for name, parameter in net.named_parameters() if parameter.grad is None] == []
+    net(torch.cat([torch.rand(2, 3, 64, 64), trimap < 0.5, trimap == 0.5, trimap > 0.5], 1)).mean().backward()
+    assert [name for name, parameter in net.named_parameters() if parameter.numel() and parameter.grad is None] == []
 
 
 def test_refinement_adds_to_the_alpha() -> None:

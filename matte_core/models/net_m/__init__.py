@@ -1,4 +1,4 @@
-"""Net-M: alpha from a picture, a trimap and two classic solves, in the small size trained here."""
+"""Net-M: alpha from a picture and a trimap, with or without colour models and classic solves."""
 
 from matte_core.models.net_m.model import SAFE, SHARP
 

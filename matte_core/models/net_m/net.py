@@ -1,122 +1,159 @@
-"""The small Net-M: a U-Net on colour models and two classic solves, which it blends with an alpha of its own."""
+"""Net-M: an encoder and decoder that find the alpha of a picture and a trimap, in the paper's size or any other.
+
+Source: arXiv 2103.17020, figures S4 to S8. Colour models, classic solves and their blend are our own addition.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from matte_core.models.layers.colour_models import colour_models
-from matte_core.models.layers.unet import Convolution, Residual, Upward
+from matte_core.models.layers.nonlocal_attention import LightNonLocal, coarse_unknown
+from matte_core.models.layers.spectral import Adapter, Block, Layers, Rise, start_gently
+from matte_core.models.net_m.inputs import CHANNELS, PICTURE, STARTS, UNKNOWN, Inputs, prepare
+from matte_core.models.net_m.refinement import Refinement
 
-_INPUTS = 20
-_BRIGHTEST = 16.0
-_SURE = 0.03  # a solve's 0 and 1 are not believed further than this
+_OWN = (0.0, -2.0, -1.0)  # bias of the last layer: most of a fresh network's answer is its own alpha
+_GUIDE = (16, 32)  # widths on the way to the attention's view of the picture
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Size of the network: `widths` of the five scales (1/2 to 1/32), `full` width at full resolution."""
+    """Size and form of the network; the defaults are the paper's.
 
-    widths: tuple[int, int, int, int, int] = (16, 32, 56, 88, 128)
-    full: int = 12
+    widths       of the five scales, 1/2 to 1/32; `full`: width at full resolution
+    depths       residual blocks of the encoder at 1/4 to 1/32; `rises`: of the decoder at 1/16 to 1/2
+    spectral     whether convolutions are under spectral norm
+    attention    whether the light non-local block stands at 1/8
+    refinement   width of the refinement, 0 for none
+    inputs       "picture" as published; "colours" with colour models; "solves" with the two classic solves too,
+                 which the answer then blends
+    """
+
+    widths: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)
+    full: int = 32
+    depths: tuple[int, int, int, int] = (3, 4, 4, 2)
+    rises: tuple[int, int, int, int] = (2, 3, 3, 2)
+    spectral: bool = True
+    attention: bool = True
+    refinement: int = 64
+    inputs: Inputs = "picture"
 
 
 class Answer(NamedTuple):
-    """`alpha` (N, 1, H, W) 0..1 in the unknown, meaningless elsewhere; `logit` (N, 1, H, W), its own alpha's;
-    `shares` (N, 3, H, W), how much of its own, the closed form and the colour prior went in."""
+    """All (N, C, H, W), meaningful in the unknown: `alpha` 0..1, with refinement a little beyond while training;
+    `coarse` the alpha before refinement; `logit` its own alpha's; `shares` (C = 3) how much of its own, the closed
+    form and the colour prior went in, (C = 1) of ones where it was given no solves."""
 
     alpha: Tensor
+    coarse: Tensor
     logit: Tensor
     shares: Tensor
 
 
 class NetM(nn.Module):
-    """Alpha of a picture whose sides are multiples of 32 (`multiple`).
+    """Alpha of pictures whose sides are multiples of 32 (`multiple`).
 
-    pixels   (N, 3, H, W), scene-linear times exposure (unclipped) or display-referred 0..1
+    pixels   (N, 3, H, W): for inputs "picture" in display light 0..1; for the others in the light that alpha is
+             linear in, scene-linear times exposure (unclipped) or display-referred 0..1
     trimap   (N, 1, H, W) of 0, 0.5 and 1
-    solved   (N, 2, H, W) closed-form and colour-prior alphas
-    light    (N, 1, 1, 1): 1 scene-linear, -1 display-referred, 0 not told
+    solved   (N, 2, H, W) closed-form and colour-prior alphas, for inputs "solves" only
     """
 
     multiple = 32
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        widths, full = settings.widths, settings.full
-        self.enter = Convolution(_INPUTS, widths[0], 2)
-        self.first = Residual(widths[0])
-        pairs = list(pairwise(widths))
-        self.down = nn.ModuleList(nn.Sequential(Convolution(wide, next_, 2), Residual(next_)) for wide, next_ in pairs)
-        self.up = nn.ModuleList(Upward(coarse, fine, fine) for fine, coarse in reversed(pairs))
-        self.coarse = nn.Conv2d(widths[0], full, 1)
-        self.full = Convolution(_INPUTS + full, full)
-        self.heads = nn.Conv2d(full, 3, 3, 1, 1)
-        self.shortcut = nn.Parameter(torch.tensor([0.1, 0.3, 1.0]))
-        self.restart()
+        self.settings = settings
+        self.coarse = CoarseNet(settings)
+        self.refine = Refinement(settings.refinement) if settings.refinement else None
 
-    def restart(self) -> None:
-        """Set the last layer so that its own alpha is nearly the colour prior's, and most of the answer."""
+    def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor | None = None) -> Answer:
         with torch.no_grad():
-            self.heads.weight.zero_()
-            self.heads.bias[:] = torch.tensor([0.0, -2.0, -1.0])  # type: ignore[index]
+            prepared = prepare(self.settings.inputs, pixels, trimap, solved)
+        return self.blend(*prepared, solved)
 
-    def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> Answer:
-        with torch.no_grad():
-            features, start = prepare(pixels, trimap, solved, light)
-        return self.blend(features, start, solved)
-
-    def blend(self, features: Tensor, start: Tensor, solved: Tensor) -> Answer:
+    def blend(self, features: Tensor, start: Tensor, solved: Tensor | None = None) -> Answer:
         """The answer from what `prepare` made of the picture, or from the same part of all three."""
-        features = features.contiguous(memory_format=torch.channels_last)
-        scales = [self.first(self.enter(features))]
-        for step in self.down:
-            scales.append(step(scales[-1]))
-        coarse = scales.pop()
-        for rise in self.up:
-            coarse = rise(coarse, scales.pop())
-        coarse = functional.interpolate(
-            self.coarse(coarse), size=features.shape[-2:], mode="bilinear", align_corners=False
+        heads = self.coarse(features.contiguous(memory_format=torch.channels_last)).float()
+        logit = 2 * heads[:, :1]  # the published (tanh(x) + 1) / 2 is the sigmoid of 2 x
+        if self.settings.inputs != "picture":
+            logit = logit + (start * self.coarse.shortcut[:, None, None]).sum(1, keepdim=True)
+        coarse, shares = torch.sigmoid(logit), torch.ones_like(logit)
+        if self.settings.inputs == "solves":
+            assert solved is not None
+            shares = torch.softmax(torch.cat([torch.zeros_like(logit), heads[:, 1:]], 1), 1)
+            coarse = (shares * torch.cat([coarse, solved], 1)).sum(1, keepdim=True)
+        return Answer(self.refine(coarse) if self.refine else coarse, coarse, logit, shares)
+
+
+class CoarseNet(nn.Module):
+    """The U-Net, with or without the non-local block at 1/8: features (N, C, H, W) to heads (N, 1 or 3, H, W)."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        layers, widths, channels = Layers(settings.spectral), settings.widths, CHANNELS[settings.inputs]
+        half, quarter, eighth = widths[:3]
+        self.enter = layers.convolved(channels, half, 2)
+        self.second = layers.convolved(half, half, 1)
+        self.third = layers.convolved(half, quarter, 2)
+        befores = (quarter, *widths[1:4])
+        self.stages = nn.ModuleList(
+            _stage(layers, before, after, depth, 1 if place == 0 else 2)
+            for place, (before, after, depth) in enumerate(zip(befores, widths[1:], settings.depths, strict=True))
         )
-        heads = self.heads(self.full(torch.cat([features, coarse], 1))).float()
-        logit = heads[:, :1] + (start * self.shortcut[:, None, None]).sum(1, keepdim=True)
-        shares = torch.softmax(torch.cat([torch.zeros_like(logit), heads[:, 1:]], 1), 1)
-        alpha = (shares * torch.cat([torch.sigmoid(logit), solved], 1)).sum(1, keepdim=True)
-        return Answer(alpha, logit, shares)
+        self.guide = layers.guide((3, *_GUIDE, eighth)) if settings.attention else None
+        self.attention = LightNonLocal(eighth, eighth // 4) if settings.attention else None
+        self.skips = nn.ModuleList([Adapter(layers, channels, settings.full), *_adapters(layers, widths[:4])])
+        self.rises = nn.ModuleList(
+            _rise(layers, before, after, count)
+            for (before, after), count in zip(pairwise(reversed(widths)), settings.rises, strict=True)
+        )
+        self.last = nn.Sequential(
+            layers.transposed(half, settings.full), nn.BatchNorm2d(settings.full), nn.LeakyReLU(0.2, inplace=True)
+        )
+        self.out = nn.Conv2d(settings.full, 3 if settings.inputs == "solves" else 1, 3, 1, 1)
+        self.shortcut = nn.Parameter(torch.tensor((0.1, 0.3, 1.0)[: STARTS[settings.inputs]]))
+        start_gently(self)
+        if settings.inputs != "picture":
+            self.restart()
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Set the last layer so that its own alpha is what the shortcut says, and most of the answer."""
+        assert self.out.bias is not None
+        self.out.weight.zero_()
+        self.out.bias.copy_(torch.tensor(_OWN[: len(self.out.bias)]))
+
+    def forward(self, features: Tensor) -> Tensor:
+        half = self.second(self.enter(features))
+        quarter = self.stages[0](self.third(half))
+        eighth = self.stages[1](quarter)
+        if self.attention is not None and self.guide is not None:
+            eighth = self.attention(self.guide(features[:, PICTURE]), eighth, coarse_unknown(features[:, UNKNOWN] / 2))
+        sixteenth = self.stages[2](eighth)
+        places = (features, half, quarter, eighth, sixteenth)
+        skips = [adapt(values) for adapt, values in zip(self.skips, places, strict=True)]
+        values = self.stages[3](sixteenth)
+        for rise in self.rises:
+            values = rise(values) + skips.pop()
+        heads: Tensor = self.out(self.last(values) + skips.pop())
+        return heads
 
 
-def prepare(pixels: Tensor, trimap: Tensor, solved: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
-    """Network inputs (N, 20, H, W), and the three logits (N, 3, H, W) that its own alpha starts from: two of the
-    colour models, one of the colour-prior solve."""
-    pixels = pixels.clamp(0, _BRIGHTEST)
-    models = colour_models(pixels, trimap)
-    foreground, background = (trimap > 0.75).to(pixels), (trimap < 0.25).to(pixels)
-    distances = torch.cat([models.foreground_distance, models.background_distance], 1) * 0.3
-    inputs = [
-        compress(pixels) - 0.5,
-        foreground,
-        background,
-        1 - foreground - background,
-        compress(models.foreground) - 0.5,
-        compress(models.background) - 0.5,
-        models.projected - 0.5,
-        models.residual,
-        models.discriminant - 0.5,
-        distances,
-        solved - 0.5,
-        light.expand(-1, 1, *pixels.shape[-2:]),
-    ]
-    likely = torch.logit(solved[:, 1:].clamp(_SURE, 1 - _SURE))
-    start = torch.cat([distances[:, 1:] - distances[:, :1], models.discriminant - 0.5, likely], 1)
-    return torch.cat(inputs, 1), start
+def _adapters(layers: Layers, widths: tuple[int, ...]) -> list[Adapter]:
+    return [Adapter(layers, width, width) for width in widths]
 
 
-def compress(pixels: Tensor) -> Tensor:
-    """Values 0..16 on a scale of even steps per stop in the lights, 1 staying 1: what a network can take in."""
-    return torch.log1p(8 * pixels) / math.log(9)
+def _stage(layers: Layers, before: int, after: int, count: int, stride: int) -> nn.Sequential:
+    rest = (Block(layers, after, after) for _ in range(count - 1))
+    return nn.Sequential(Block(layers, before, after, stride), *rest)
+
+
+def _rise(layers: Layers, before: int, after: int, count: int) -> nn.Sequential:
+    rest = (Block(layers, after, after, rising=True) for _ in range(count - 1))
+    return nn.Sequential(Rise(layers, before, after), *rest)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from matte_core.engine.tiles import cut, join
+from matte_core.models.layers.tiles import cut, join
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""A loaded Net-M on a picture of any size, in tiles where it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from matte_core.models.layers.tiles import Tile, cut, join
+from matte_core.models.net_m.inputs import Prepared, prepare
+from matte_core.models.net_m.net import NetM
+
+TILE, OVERLAP = 512, 96  # pixels; both multiples of the network's 32
+
+
+@torch.no_grad()
+def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor | None) -> Tensor:
+    """The network's alpha (H, W) of `pixels` (3, H, W), `trimap` (H, W) and `solved` (2, H, W), of any size.
+
+    Large pictures go through in tiles that overlap by 96 pixels, cross-faded; tiles without unknown are skipped.
+    What the network is given is made of the whole picture, so tiles differ from it by their context alone.
+    """
+    height, width = trimap.shape
+    picture, regions = _padded(torch.nan_to_num(pixels.float())), _padded(trimap[None].float())
+    solves = None if solved is None else _padded(solved.float())
+    prepared = prepare(net.settings.inputs, picture, regions, solves)
+    tall, wide = regions.shape[-2:]
+    tiles = cut(tall, wide, TILE, OVERLAP)
+    alpha = join(tall, wide, OVERLAP, _answered(net, tiles, prepared, regions, solves))
+    return alpha[0, 0, :height, :width]
+
+
+def _answered(
+    net: NetM, tiles: list[Tile], prepared: Prepared, regions: Tensor, solves: Tensor | None
+) -> Iterator[tuple[Tile, Tensor]]:
+    for tile in tiles:
+        part = tile.crop(regions)
+        if not bool(((part > 0.25) & (part < 0.75)).any()):
+            yield tile, part
+            continue
+        given = None if solves is None else tile.crop(solves)
+        start = tile.crop(prepared.start) if prepared.start.numel() else prepared.start
+        yield tile, net.blend(tile.crop(prepared.features), start, given).alpha
+
+
+def _padded(picture: Tensor) -> Tensor:
+    """(1, C, H, W) of `picture` (C, H, W), right and bottom repeated up to the network's multiple."""
+    height, width = picture.shape[-2:]
+    padding = (0, -width % NetM.multiple, 0, -height % NetM.multiple)
+    return functional.pad(picture[None], padding, mode="replicate")
