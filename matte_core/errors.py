@@ -39,22 +39,24 @@ class ModelError(MatteError):
 
 
 class FrameError(MatteError):
-    """One frame of one verb failed; names the verb, the frame and the pulled frames it costs."""
+    """One frame of one verb failed; names the verb, the frame, its node where it has one, and the frames it costs."""
 
     exit_code = 5
 
-    def __init__(self, verb: str, number: int, cause: Exception, costs: Sequence[int] = ()) -> None:
+    def __init__(self, verb: str, number: int, cause: Exception, costs: Sequence[int] = (), maker: str = "") -> None:
         self.verb = verb
         self.number = number
         self.cause = cause
         self.costs = tuple(costs)
+        self.maker = maker
         super().__init__(verb, number, cause)
 
     def __str__(self) -> str:
         reason = str(self.cause) or type(self.cause).__name__
         if not isinstance(self.cause, MatteError):
             reason = f"{type(self.cause).__name__}: {reason}"
-        text = f"{self.verb}, frame {self.number}: {reason}"
+        where = f"{self.verb} in {self.maker}" if self.maker else self.verb
+        text = f"{where}, frame {self.number}: {reason}"
         if self.costs and tuple(self.costs) != (self.number,):
             text += f" (output frames lost: {', '.join(map(str, self.costs))})"
         return text

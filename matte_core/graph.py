@@ -17,7 +17,7 @@ from matte_core.errors import FrameError, MatteError, UsageError
 from matte_core.models.base import ModelChoice
 from matte_core.op import OPS, Op, Port
 from matte_core.paths import Roots
-from matte_core.shot import Shot
+from matte_core.shot import Shot, made_by
 from matte_core.workflow import Node
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -189,7 +189,8 @@ class _Graph:
             for name, link in node.links.items():
                 if name not in set_here:
                     values[name] = self._linked(op, op.port(name), self._nodes[link.node], link.slot)
-            return op.call(values)
+            with made_by(str(node)):
+                return op.call(values)
         except FrameError:
             raise
         except MatteError as error:

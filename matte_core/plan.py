@@ -10,23 +10,41 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from matte_core.errors import UsageError
+from matte_core.frame import Frame
 from matte_core.shot import VERBS, Shot
 
 Key = tuple[int, int]  # (identity of a shot, frame number)
 
 
+class Kept(Protocol):
+    """Frames that were computed before, in another run, by their stamps: what is kept is fetched, not computed."""
+
+    def holds(self, shot: Shot, number: int) -> bool:
+        """Whether the frame is kept; if so, it stays so until the run is over."""
+        ...
+
+    def fetch(self, shot: Shot, number: int) -> Frame:
+        """The frame. Raises SourceError where it is gone all the same."""
+        ...
+
+    def put(self, shot: Shot, frame: Frame) -> None:
+        """Keeps a frame that was computed, if it is worth it and there is room."""
+        ...
+
+
 class Unit:
-    """Frames of one shot that are computed together, and what they need."""
+    """Frames of one shot that are computed together, and what they need; or one that is `kept` and needs nothing."""
 
-    __slots__ = ("carries_on", "dependants", "index", "needs", "numbers", "previous", "shot", "sink", "waits_for")
+    __slots__ = ("dependants", "index", "kept", "needs", "numbers", "previous", "shot", "sink", "waits_for")
 
-    def __init__(self, shot: Shot, numbers: Sequence[int], carries_on: bool) -> None:
+    def __init__(self, shot: Shot, numbers: Sequence[int], kept: bool = False) -> None:
         self.shot = shot
         self.numbers = tuple(numbers)
-        self.carries_on = carries_on  # starts from the state of the unit before it
-        self.needs = needs_of(shot, numbers)
+        self.kept = kept
+        self.needs: tuple[tuple[int, ...], ...] = ((),) * len(shot.inputs) if kept else needs_of(shot, numbers)
         self.previous: Unit | None = None
         self.dependants: list[Unit] = []
         self.waits_for = 0  # how many units must be finished first
@@ -76,10 +94,12 @@ class Plan:
     `pulls` are (shot, frame numbers); they are answered frame by frame over all of them, so that several
     shots that share work share its frames too. Shots that say the same thing are made one. A shot's needed
     frames are grouped by its declaration: by `batch` over the frames that are needed, by `clip` aligned to
-    the shot's first frame, and, where a state is carried, in runs that start `warm_up` frames early.
+    the shot's first frame, and, where a state is carried, in runs that start `warm_up` frames early. What `kept`
+    holds is not computed, and what only it would need is not either.
     """
 
-    def __init__(self, pulls: Sequence[tuple[Shot, Sequence[int]]]) -> None:
+    def __init__(self, pulls: Sequence[tuple[Shot, Sequence[int]]], kept: Kept | None = None) -> None:
+        self.kept = kept
         same = _Same()
         wanted = [(same.one(shot), frozenset(numbers)) for shot, numbers in pulls]
         for shot, numbers in wanted:
@@ -103,9 +123,15 @@ class Plan:
             needed.setdefault(id(shot), set()).update(numbers)
             shots.update({id(ancestor): ancestor for ancestor in shot.lineage()})
         for shot in reversed(_inputs_first(shots)):
+            if shot.verb not in VERBS:
+                raise UsageError(f"verb '{shot.verb}' is not known here. Use the Matte version that wrote it.")
             before: Unit | None = None
-            for group, carries_on in _groups(shot, needed.get(id(shot), set())):
-                unit = Unit(shot, group, carries_on)
+            wanted_here = needed.get(id(shot), set())
+            there = {n for n in wanted_here if self.kept is not None and self.kept.holds(shot, n)}
+            for number in there:
+                self.unit_of[id(shot), number] = Unit(shot, [number], kept=True)
+            for group, carries_on in _groups(shot, wanted_here - there):
+                unit = Unit(shot, group)
                 unit.previous = before if carries_on else None
                 before = unit
                 for number in group:
@@ -203,8 +229,6 @@ def _inputs_first(shots: dict[int, Shot]) -> list[Shot]:
 
 def _groups(shot: Shot, needed: set[int]) -> list[tuple[Sequence[int], bool]]:
     """Frames of `shot` to be computed together, and whether each group carries on from the one before."""
-    if shot.verb not in VERBS:
-        raise UsageError(f"verb '{shot.verb}' is not known here. Use the Matte version that wrote it.")
     declared, frames = shot.declaration, shot.frames
     if declared.clip:
         starts = sorted({frames.position(n) // declared.clip * declared.clip for n in needed})

@@ -144,7 +144,7 @@ class Run:
                 self._enter(unit)
 
     def _enter(self, unit: Unit) -> None:
-        lane = unit.shot.declaration.lane
+        lane = "read" if unit.kept else unit.shot.declaration.lane
         heapq.heappush(self._ready[lane if self._lanes.get(lane) else "device"], unit)
         self._changed.notify_all()
 
@@ -175,19 +175,33 @@ class Run:
         if job.numbers:
             try:
                 with self._inside():
-                    result = VERBS[unit.shot.verb].compute(job)
+                    result = self._fetch(unit) if unit.kept else VERBS[unit.shot.verb].compute(job)
                 _expect(job, result)
             except Exception as failure:
                 number = getattr(failure, "number", job.numbers[0])
                 number = number if number in job.numbers else job.numbers[0]
-                error = FrameError(unit.shot.verb, number, failure, self.plan.costs(unit.shot, job.numbers))
+                costs = self.plan.costs(unit.shot, job.numbers)
+                error = FrameError(unit.shot.verb, number, failure, costs, unit.shot.maker)
             else:
-                self._watch(unit.shot, job.numbers, time.perf_counter() - started)
+                self._computed(unit, result, time.perf_counter() - started)
         numbers = job.numbers
         del job  # the inputs are let go before they are counted as free
         with self._changed:
             failed = error or cause
             self._settle(unit, result, {n: failed for n in unit.numbers if failed and (error or n not in numbers)})
+
+    def _fetch(self, unit: Unit) -> Result:
+        kept = self.plan.kept
+        return Result([kept.fetch(unit.shot, number) for number in unit.numbers] if kept is not None else [])
+
+    def _computed(self, unit: Unit, result: Result, seconds: float) -> None:
+        """Tell who watches, and keep what was computed; a frame that was fetched was not computed."""
+        if unit.kept:
+            return
+        self._watch(unit.shot, [frame.number for frame in result.frames], seconds)
+        if self.plan.kept is not None:
+            for frame in result.frames:
+                self.plan.kept.put(unit.shot, frame)
 
     def _gather(self, unit: Unit) -> tuple[Job, FrameError | None]:
         """The unit's job without the frames that cannot be made, and the error that costs those."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from matte_core.frame import Frame, FrameRange, Header, Json, header_from_json, 
 
 Kind = Literal["plate", "matte", "guide", "data", "receipt"]  # data: numbers as they are, such as ids
 Lane = Literal["read", "compute", "device", "write"]
+_MAKER: ContextVar[str] = ContextVar("maker", default="")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,8 @@ class Shot:
 
     `header` is that of the first frame (sizes and colour are known before a frame is read).
     `channels` names the channels: ("R", "G", "B") of a plate, one name per layer of a matte.
-    `notes` are sentences for the person: what was decided when the shot was described.
+    `notes` are sentences for the person: what was decided when the shot was described; `maker` is who described
+    it, such as a workflow's node, so that an error can say where to look. Neither is part of the recipe.
     """
 
     verb: str
@@ -124,6 +128,7 @@ class Shot:
     header: Header
     channels: tuple[str, ...] = ("R", "G", "B")
     notes: tuple[str, ...] = ()
+    maker: str = ""
 
     @property
     def declaration(self) -> Declaration:
@@ -281,7 +286,18 @@ def make(
         header if header is not None else first.header,  # type: ignore[union-attr]
         tuple(channels) if channels is not None else first.channels,  # type: ignore[union-attr]
         tuple(notes),
+        _MAKER.get(),
     )
+
+
+@contextmanager
+def made_by(who: str) -> Iterator[None]:
+    """While it is open, every shot that is made says that `who` ("node 4 (Estimate Alpha)") made it."""
+    before = _MAKER.set(who)
+    try:
+        yield
+    finally:
+        _MAKER.reset(before)
 
 
 def digest(value: Json) -> str:

@@ -9,7 +9,7 @@ from matte_core.errors import MatteError
 from matte_core.graph import OVERWRITE, confined, node_ports, node_type
 from matte_core.io.writer import check_output, pending, sweep
 from matte_core.op import REQUIRED, Op, Port
-from matte_core.shot import Shot
+from matte_core.shot import Shot, made_by
 
 from . import host
 from .pulling import pull
@@ -44,7 +44,9 @@ class OpNode:
         overwrite = bool(values.pop(OVERWRITE.name, False)) if self.OP.writes else False
         roots = host.roots()
         safe = {name: confined(self.OP.port(name), value, roots) for name, value in values.items()}
-        made = self.OP.call(fit(self.OP.title, self.OP.ports, safe))
+        node = host.running_node()
+        with made_by(f"node {node} ({self.OP.title})" if node else f"the node {self.OP.title}"):
+            made = self.OP.call(fit(self.OP.title, self.OP.ports, safe))
         return write(made, overwrite) if self.OP.writes else made
 
 

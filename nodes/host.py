@@ -84,10 +84,16 @@ def find_weights(card: Card) -> Path | None:
 
 def tell(text: str) -> None:
     """Shows `text` on the running node; versions of ComfyUI that cannot do that show nothing."""
-    execution, show = _comfy("comfy_execution.utils"), getattr(_server(), "send_progress_text", None)
+    node, show = running_node(), getattr(_server(), "send_progress_text", None)
+    if show is not None and node:
+        show(text, node)
+
+
+def running_node() -> str:
+    """Id of the node that ComfyUI runs now; "" in versions that do not say."""
+    execution = _comfy("comfy_execution.utils")
     running = execution.get_executing_context() if execution is not None else None
-    if show is not None and running is not None:
-        show(text, running.node_id)
+    return str(running.node_id) if running is not None else ""
 
 
 class Busy(MatteError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from matte_core.engine.engine import Engine
 from matte_core.errors import Cancelled
 from matte_core.frame import Frame
+from matte_core.io.kept import KeptFrames
 from matte_core.models.base import Layers
 from matte_core.plan import Plan
 from matte_core.pull import Run
@@ -21,6 +23,7 @@ from .remember import Memory, RememberingEngine
 
 CACHE_BYTES = 256_000_000
 Pulls = Sequence[tuple[Shot, Sequence[int]]]
+KEPT = Path("matte") / "answers"  # in ComfyUI's temp folder, which it empties when it starts
 
 
 def pull(
@@ -34,10 +37,11 @@ def pull(
     With `keep_going`, a frame whose source cannot be read costs its own outputs only and its error comes at the
     end. Raises FrameError, which names verb and frame, or ComfyUI's own interrupt. Networks live in an engine of
     this pull and are let go of at its end, so that ComfyUI's count of its memory stays right; `answers` remembers
-    what they said. `watcher` is the host that is asked and told; by default ComfyUI while it runs a prompt.
+    what they said, and what they made is kept in the temp folder: another codec does not run them again. `watcher` is
+    the host that is asked and told; by default ComfyUI while it runs a prompt.
     """
     watcher = watcher or host.ComfyHost()
-    plan = Plan(pulls)
+    plan = Plan(pulls, KeptFrames(host.folder("temp") / KEPT))
     if answers is None:
         engine = Engine(host.device(), host.find_weights, watcher)
     else:
@@ -49,7 +53,7 @@ def pull(
         inside=torch.inference_mode,
         keep_going=keep_going,
     )
-    on_device = any(unit.shot.declaration.lane == "device" for unit in plan.units)
+    on_device = any(unit.shot.declaration.lane == "device" and not unit.kept for unit in plan.units)
     try:
         with watcher.turn(on_device), closing(cast(Generator[Frame], iter(run))) as frames:
             show = watcher.progress(len(plan.pulls))

@@ -16,6 +16,7 @@ class Control:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._shown: Callable[[float, float], None] | None = None
+        self.node = ""  # id of the node that runs
 
     def interrupt(self) -> None:
         """Asks the running prompt to stop."""

@@ -102,6 +102,7 @@ class _Run:
         except Exception as error:  # a node's own fault: told at the node, the server lives on
             self._failed(node, error)
         finally:
+            self.host._control.node = ""
             self.host._control.shown_by(None)
         shown = {one: result.shown for one, result in made.items() if result.shown}
         return Outcome(shown, success, self.messages)
@@ -137,6 +138,7 @@ class _Run:
             self.host._control.check()
             self._state(node, 0, 1, "running")
             self._send("executing", {"node": node, "display_node": node})
+            self.host._control.node = node
             self.host._control.shown_by(lambda value, total: self._progress(node, value, total))
             name = self.job.prompt[node]["class_type"]
             target = self.host.object_of(node, name)

@@ -31,6 +31,7 @@ def stand_ins(folders: Folders, control: Control, left: Callable[[], int]) -> It
         "comfy": ModuleType("comfy"),
         "comfy.utils": _utils(control),
         "comfy.model_management": _model_management(control),
+        "comfy_execution.utils": _execution(control),
         "folder_paths": _folder_paths(folders),
         "server": _server(routes, left),
     }
@@ -87,6 +88,13 @@ def _model_management(control: Control) -> ModuleType:
             "soft_empty_cache": _empty_cache,
         },
     )
+
+
+def _execution(control: Control) -> ModuleType:
+    def running() -> SimpleNamespace | None:
+        return SimpleNamespace(node_id=control.node) if control.node else None
+
+    return _module("comfy_execution.utils", {"get_executing_context": running})
 
 
 def _empty_cache(force: bool = False) -> None:

@@ -173,9 +173,13 @@ def ops(comfy: FakeComfy, worked: Worked) -> Iterator[dict[str, Op]]:
         return make("t key", inputs, {"gain": gain}, kind="matte", channels=["A"])
 
     @op("Write", "Matte/Files", [Output("receipt", "written", "What was written.")])
-    def t_write(matte: Annotated[Shot, matte("The matte.")], out: Annotated[str, text("Files.", "write")]) -> Shot:
+    def t_write(
+        matte: Annotated[Shot, matte("The matte.")],
+        out: Annotated[str, text("Files.", "write")],
+        compression: Annotated[str, choice("Codec.", lambda: ("zip", "piz"))] = "zip",
+    ) -> Shot:
         """Writes a matte."""
-        return write_frames([matte], [("A",)], out)
+        return write_frames([matte], [("A",)], out, compression=compression)
 
     yield dict(OPS)
     OPS.clear()

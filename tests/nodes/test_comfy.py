@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -89,11 +90,29 @@ def test_write_resumes_and_brings_deleted_frames_back(node: Any, plate_files: st
     write.run(matte=chain(node, plate_files), out="a.####.exr")
     comfy.path("output", "a.1002.exr").unlink()
     worked.numbers.clear()
+    shutil.rmtree(comfy.path("temp", "matte"))  # as ComfyUI does when it starts: nothing is remembered
     said = write.run(matte=chain(node, plate_files), out="a.####.exr")
     assert worked.numbers == [1002]
     assert said["ui"]["text"][0] == "1 frames written, 3 were finished before."
     states = [type(write).IS_CHANGED(matte=None, out="a.####.exr") for _ in range(2)]
     assert (states[0],) != (states[1],)  # ComfyUI compares containers, so that it runs every time
+
+
+def test_another_codec_or_a_second_write_does_not_run_the_network_again(
+    node: Any, plate_files: str, comfy: Any, worked: Any
+) -> None:
+    write = node("MatteTWrite")
+    write.run(matte=chain(node, plate_files), out="a.####.exr")
+    assert sorted(worked.numbers) == [1001, 1002, 1003, 1004]
+    write.run(matte=chain(node, plate_files), out="a.####.exr", compression="piz", overwrite=True)
+    write.run(matte=chain(node, plate_files), out="b.####.exr")
+    assert len(worked.numbers) == 4
+    for number in (1001, 1002, 1003, 1004):
+        first, second = (read_pixels(comfy.path("output", f"{name}.{number}.exr"), ["A"])[0] for name in "ab")
+        assert first.tobytes() == second.tobytes()
+    os.utime(comfy.path("input", "plate.1003.exr"), (2_000_000_000, 2_000_000_000))
+    write.run(matte=chain(node, plate_files), out="c.####.exr")
+    assert worked.numbers[4:] == [1003]  # a plate that changed is keyed again, and no other
 
 
 def test_files_of_other_settings_are_replaced_only_when_asked(node: Any, plate_files: str, worked: Any) -> None:
@@ -106,11 +125,11 @@ def test_files_of_other_settings_are_replaced_only_when_asked(node: Any, plate_f
     assert sorted(worked.numbers) == [1001, 1002, 1003, 1004]
 
 
-def test_the_error_of_a_frame_names_verb_and_frame_and_costs_no_other(
+def test_the_error_of_a_frame_names_verb_node_and_frame_and_costs_no_other(
     node: Any, plate_files: str, comfy: Any, worked: Any
 ) -> None:
     worked.fail_at = 1002
-    with pytest.raises(FrameError, match="t key, frame 1002: it cannot be keyed"):
+    with pytest.raises(FrameError, match=r"^t key in node 7 \(Key\), frame 1002: it cannot be keyed"):
         node("MatteTWrite").run(matte=chain(node, plate_files), out="a.####.exr")
     written = sorted(file.name for file in comfy.path("output", "").iterdir())
     assert written == ["a.1001.exr", "a.1003.exr", "a.1004.exr"]

@@ -147,7 +147,7 @@ def test_a_frame_that_cannot_be_made_is_an_error_of_the_node(
 ) -> None:
     worked.fail_at = 1001
     plate, matte = keyed(node, plate_files)
-    with pytest.raises(FrameError, match="t key, frame 1001"):
+    with pytest.raises(FrameError, match=r"t key in node 7 \(Key\), frame 1001"):
         viewer.MatteViewer().run(plate=plate, matte=matte)
 
 
