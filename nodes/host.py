@@ -207,7 +207,7 @@ def serve(path: str, answer: Callable[[Mapping[str, str], Callable[[], bool]], t
         return
     from aiohttp import web  # the library ComfyUI's server is made of
 
-    threads = ThreadPoolExecutor(4, "matte-page")
+    threads = ThreadPoolExecutor(4, "page")
 
     async def handle(request: web.Request) -> web.Response:
         def gone() -> bool:
