@@ -1,8 +1,11 @@
-"""Makes the bundled example plate: a head with flying hair before evening lights, in scene-linear ACEScg.
+"""Makes the bundled example plates, in scene-linear ACEScg.
 
-It has what plates have and toys lack: hair below a pixel, motion blur, highlights far above 1, overscan
-(the data window is larger than the display window), a timecode of its own on every frame, grain.
-Writes samples/plate/plate.####.exr, mask.####.png (a rough roto) and truth.####.exr (the true alpha).
+samples/plate: a head with flying hair before evening lights. It has what plates have and toys lack: hair below
+a pixel, motion blur, highlights far above 1, overscan (the data window is larger than the display window), a
+timecode of its own on every frame, grain. plate.####.exr, mask.####.png (a rough roto), truth.####.exr (alpha).
+
+samples/screen: the same head walks past an unevenly lit green screen that spills on it; the camera is locked
+off. screen.####.exr and mask.####.png.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ Picture = NDArray[np.float32]
 FIRST, COUNT = 1001, 8
 WIDTH, HEIGHT, OVERSCAN = 480, 270, 8
 FULL_WIDTH, FULL_HEIGHT = WIDTH + 2 * OVERSCAN, HEIGHT + 2 * OVERSCAN
+SCREEN_WIDTH, SCREEN_HEIGHT, ZOOM, STRIDE = 320, 180, 0.5, 27  # the walk: size of the head, pixels a frame
 SCALE, SHUTTER_SAMPLES, SUBPIXEL = 4, 6, 4  # drawn at four times the size, in sixteenths of a pixel
 ACESCG = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
 
@@ -43,16 +47,24 @@ def strands(dice: np.random.Generator, count: int = 620) -> list[tuple[Picture, 
     return made
 
 
-def paint(time: float, hair: list[tuple[Picture, int, Picture]]) -> tuple[Picture, Picture]:
-    """Premultiplied colour (H, W, 3) and coverage (H, W) of the subject at one instant, at full window size."""
-    colour = np.zeros((FULL_HEIGHT * SCALE, FULL_WIDTH * SCALE, 3), np.float32)
+def paint(
+    time: float,
+    hair: list[tuple[Picture, int, Picture]],
+    size: tuple[int, int] = (FULL_WIDTH, FULL_HEIGHT),
+    zoom: float = 1.0,
+    walked: float | None = None,
+) -> tuple[Picture, Picture]:
+    """Premultiplied colour (H, W, 3) and coverage (H, W) of the subject at one instant; `walked` is where it is."""
+    width, height = size
+    colour = np.zeros((height * SCALE, width * SCALE, 3), np.float32)
     cover = np.zeros(colour.shape[:2], np.uint8)
     sway = 0.16 * math.sin(time * 0.9)
-    centre = np.array([FULL_WIDTH * 0.5 + 26 * math.sin(time * 0.55) - 6, FULL_HEIGHT * 0.46 + 4 * math.cos(time)])
+    across = width * 0.5 + 26 * math.sin(time * 0.55) - 6 if walked is None else walked
+    centre = np.array([across, height * (0.46 if walked is None else 0.56) + 4 * math.cos(time)])
     turn = np.array([[math.cos(sway), -math.sin(sway)], [math.sin(sway), math.cos(sway)]])
 
     def place(points: Picture) -> NDArray[np.int32]:
-        return np.asarray(np.round((points @ turn.T + centre) * SCALE * 2**SUBPIXEL), np.int32)
+        return np.asarray(np.round((points @ turn.T * zoom + centre) * SCALE * 2**SUBPIXEL), np.int32)
 
     def fill(points: Picture, shade: tuple[float, float, float]) -> None:
         cv2.fillPoly(cover, [place(points)], 255, cv2.LINE_8, SUBPIXEL)
@@ -69,7 +81,6 @@ def paint(time: float, hair: list[tuple[Picture, int, Picture]]) -> tuple[Pictur
     fill(np.stack([np.cos(around) * 2.2 + 60, np.sin(around) * 2.2 + 88], 1).astype(np.float32), (14.0, 12.5, 11.0))
     for points, width, shade in hair:
         _strand(cover, colour, place(points), width, shade)
-    size = (FULL_WIDTH, FULL_HEIGHT)
     mask = (cover > 0).astype(np.float32)
     small = cv2.resize(colour * mask[..., None], size, interpolation=cv2.INTER_AREA)
     return small, cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
@@ -102,20 +113,31 @@ def background(dice: np.random.Generator) -> Picture:
     return np.asarray(picture + lamp[..., None] * np.array([40, 33, 22]), np.float32)
 
 
-def rough_mask(alpha: Picture) -> NDArray[np.uint8]:
+def green_screen(dice: np.random.Generator) -> Picture:
+    """Cloth with folds, lit from the left; linear (H, W, 3)."""
+    rows, columns = np.mgrid[0:SCREEN_HEIGHT, 0:SCREEN_WIDTH].astype(np.float32)
+    folds = cv2.GaussianBlur(dice.normal(0, 1, rows.shape).astype(np.float32), (0, 0), 26, sigmaY=90)
+    light = 0.55 + 0.45 * np.exp(-(((columns - 70) / 190) ** 2) - ((rows - 70) / 150) ** 2)
+    light = light * (1 + 4.0 * folds)
+    return np.asarray(light[..., None] * np.array([0.085, 0.34, 0.075]), np.float32)
+
+
+def rough_mask(alpha: Picture, overscan: int = OVERSCAN) -> NDArray[np.uint8]:
     """A mask as a quick roto gives it: a smooth outline near the half-covered edge, over the display window."""
     solid = cv2.GaussianBlur(alpha, (0, 0), 5.0) > 0.25
     smooth = cv2.GaussianBlur(solid.astype(np.float32), (0, 0), 4.0) > 0.5
-    inside = smooth[OVERSCAN : OVERSCAN + HEIGHT, OVERSCAN : OVERSCAN + WIDTH]
+    height, width = alpha.shape
+    inside = smooth[overscan : height - overscan, overscan : width - overscan]
     return np.asarray(inside * 255, np.uint8)
 
 
-def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> None:
+def save(path: Path, picture: NDArray[np.generic], frame: int | None = None, overscan: int = OVERSCAN) -> None:
     """Writes a picture; with a frame number as a half EXR with overscan, timecode and colour tags."""
     height, width, channels = picture.shape
     spec = oiio.ImageSpec(width, height, channels, oiio.UINT8 if frame is None else oiio.HALF)
     if frame is not None:
-        spec.x, spec.y, spec.full_width, spec.full_height = -OVERSCAN, -OVERSCAN, WIDTH, HEIGHT
+        spec.x, spec.y = -overscan, -overscan
+        spec.full_width, spec.full_height = width - 2 * overscan, height - 2 * overscan
         spec.channelnames = ("R", "G", "B") if channels == 3 else ("A",)
         spec.attribute("compression", "piz")
         spec.attribute("DateTime", "2026:11:01 12:00:00")
@@ -134,10 +156,29 @@ def save(path: Path, picture: NDArray[np.generic], frame: int | None = None) -> 
         raise SystemExit(f"{path}: {output.geterror()}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent.parent / "samples" / "plate")
-    folder: Path = parser.parse_args().folder
+def grain(plate: Picture, dice: np.random.Generator) -> NDArray[np.float64]:
+    """Noise of a camera: more of it in more light."""
+    return np.asarray(dice.normal(0, 1, plate.shape) * 0.004 * np.sqrt(np.clip(plate, 0.02, 4)))
+
+
+def make_screen(folder: Path) -> None:
+    """Writes the walk past the green screen."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = np.random.default_rng(20261121)
+    hair, screen = strands(dice, 420), green_screen(dice)
+    spill = cv2.GaussianBlur(screen, (0, 0), 40) * 0.22
+    for index in range(COUNT):
+        times = [index + 0.5 * s / SHUTTER_SAMPLES for s in range(SHUTTER_SAMPLES)]
+        shots = [paint(t * 0.5, hair, (SCREEN_WIDTH, SCREEN_HEIGHT), ZOOM, 64 + STRIDE * t) for t in times]
+        colour = np.mean([shot[0] for shot in shots], axis=0)
+        alpha = np.mean([shot[1] for shot in shots], axis=0)
+        plate = colour + alpha[..., None] * spill + (1 - alpha[..., None]) * screen
+        save(folder / f"screen.{FIRST + index}.exr", (plate + grain(plate, dice)).astype(np.float16), FIRST + index, 0)
+        save(folder / f"mask.{FIRST + index}.png", rough_mask(alpha, 0)[..., None])
+
+
+def make_plate(folder: Path) -> None:
+    """Writes the head before evening lights."""
     folder.mkdir(parents=True, exist_ok=True)
     dice = np.random.default_rng(20261101)
     hair, street = strands(dice), background(dice)
@@ -147,11 +188,18 @@ def main() -> None:
         alpha = np.mean([shot[1] for shot in shots], axis=0)
         street_now = np.roll(street, 2 * index, axis=1)
         plate = colour + (1 - alpha[..., None]) * street_now
-        grain = dice.normal(0, 1, plate.shape) * 0.004 * np.sqrt(np.clip(plate, 0.02, 4))
         frame = FIRST + index
-        save(folder / f"plate.{frame}.exr", (plate + grain).astype(np.float16), frame)
+        save(folder / f"plate.{frame}.exr", (plate + grain(plate, dice)).astype(np.float16), frame)
         save(folder / f"truth.{frame}.exr", alpha[..., None].astype(np.float16), frame)
         save(folder / f"mask.{frame}.png", rough_mask(alpha)[..., None])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent.parent / "samples")
+    folder: Path = parser.parse_args().folder
+    make_plate(folder / "plate")
+    make_screen(folder / "screen")
 
 
 if __name__ == "__main__":
