@@ -4,6 +4,8 @@ samples/plate: a head with flying hair before evening lights. It has what plates
 a pixel, motion blur, highlights far above 1, overscan (the data window is larger than the display window), a
 timecode of its own on every frame, grain. plate.####.exr, mask.####.png (a rough roto), truth.####.exr (alpha).
 
+samples/plate/background.exr: another evening, to put her over.
+
 samples/screen: the same head walks past an unevenly lit green screen that spills on it; the camera is locked
 off. screen.####.exr and mask.####.png.
 """
@@ -178,8 +180,10 @@ def make_screen(folder: Path) -> None:
 
 
 def make_plate(folder: Path) -> None:
-    """Writes the head before evening lights."""
+    """Writes the head before evening lights, and a still of other lights."""
     folder.mkdir(parents=True, exist_ok=True)
+    other = background(np.random.default_rng(7))[:, ::-1] * np.array([0.7, 0.9, 1.25])
+    save(folder / "background.exr", cv2.GaussianBlur(other, (0, 0), 1.5).astype(np.float16), FIRST)
     dice = np.random.default_rng(20261101)
     hair, street = strands(dice), background(dice)
     for index in range(COUNT):
