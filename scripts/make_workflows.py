@@ -17,6 +17,7 @@ from workflow_graph import Graph
 PLATE, MASK, BACKGROUND = "plate/plate.####.exr", "plate/mask.####.png", "plate/background.exr"
 SCREEN, SCREEN_MASK = "screen/screen.####.exr", "screen/mask.####.png"
 FRAME = 1005
+Shown = tuple[str, int] | tuple[str, int, int]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Workflow:
 
     name: str
     graph: Graph
-    shown: Sequence[tuple[str, int] | tuple[str, int, int]]
+    shown: Sequence[Shown]
 
 
 def _sources(graph: Graph) -> tuple[int, int]:
@@ -79,7 +80,7 @@ def foreground_and_composite() -> Workflow:
         "background in linear light. Connect any IMAGE or plate as the background. Write foreground delivers what "
         "Merge (over) expects: premultiplied RGB and A."
     )
-    shown = [("plate", plate), ("matte", alpha), ("foreground", foreground), ("composite", comp)]
+    shown: list[Shown] = [("plate", plate), ("matte", alpha), ("foreground", foreground), ("composite", comp)]
     return Workflow("foreground_and_composite", graph, shown)
 
 
@@ -94,14 +95,14 @@ def refine_and_compare() -> Workflow:
     apart = graph.add("MatteDifference", 3, 10, {"first": first, "second": second}, title="Difference", gain=4.0)
     wiped = {"plate": plate, "matte": refined, "compare_plate": plate, "compare_matte": second}
     graph.add("MatteViewer", 4, 0, wiped, title="Net-M against closed form")
-    graph.add("MattePreview", 5, 0, {"plate": apart}, title="Where they differ")
+    graph.add("MattePreview", 5, 0, {"matte": apart}, title="Where they differ")
     graph.add("MatteWriteSequence", 4, 13, {"matte": refined, "plate": plate}, title="Write", out="refined/m.####.exr")
     graph.note(
         "## Refine and compare\n\nTwo models on one trimap and where they differ, four times brighter; black clip, "
         "white clip, grow, blur and gamma, the controls of every keyer. The viewer wipes between them and scrubs the "
         "shot: what was seen before costs nothing."
     )
-    shown = [("plate", plate), ("refined", refined), ("closed form", second), ("difference x 4", apart)]
+    shown: list[Shown] = [("plate", plate), ("refined", refined), ("closed form", second), ("difference x 4", apart)]
     return Workflow("refine_and_compare", graph, shown)
 
 
@@ -127,7 +128,7 @@ def exr_layers() -> Workflow:
         "a layer per matte, under the plate's own header: windows, timecode, frame numbers; and the matte alone "
         "beside it. One pull makes both. Shot Info says what the plate is."
     )
-    layers = [("R G B", foreground, alpha), ("A", alpha), ("layer foreground", foreground)]
+    layers: list[Shown] = [("R G B", foreground, alpha), ("A", alpha), ("layer foreground", foreground)]
     return Workflow("exr_layers", graph, [("plate", plate), *layers])
 
 
@@ -158,7 +159,7 @@ def clean_plate_and_despill() -> Workflow:
         "together from the shot itself. What differs from it becomes the trimap, and its colour is what is taken off "
         "her edges. Connect a photographed clean plate instead where there is one."
     )
-    subject = [("foreground", foreground, alpha), ("despilled", despilled, alpha)]
+    subject: list[Shown] = [("foreground", foreground, alpha), ("despilled", despilled, alpha)]
     return Workflow("clean_plate_and_despill", graph, [("plate", plate), ("clean plate", clean), *subject])
 
 
