@@ -155,4 +155,9 @@ def _declare(parameters: Mapping[str, Json]) -> Declaration:
     return Declaration(needs=_needs)
 
 
-register(Verb("keyframes", _compute, declare=_declare))
+def _place(parameters: Mapping[str, Json], number: int) -> Json:
+    """How far between its keys a frame lies: part of its stamp, since frames between the same keys differ in it."""
+    return 0.0 if parameters["between"] == "hold" else neighbours(parameters["keys"], number)[2]
+
+
+register(Verb("keyframes", _compute, declare=_declare, source=_place))

@@ -199,8 +199,8 @@ class Run:
         if unit.kept:
             return
         self._watch(unit.shot, [frame.number for frame in result.frames], seconds)
-        if self.plan.kept is not None:
-            for frame in result.frames:
+        for frame in result.frames if self.plan.kept is not None else ():
+            if self.plan.uses[id(unit.shot), frame.number]:  # frames that only warmed a state are not the answer
                 self.plan.kept.put(unit.shot, frame)
 
     def _gather(self, unit: Unit) -> tuple[Job, FrameError | None]:

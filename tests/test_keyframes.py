@@ -134,6 +134,14 @@ def test_at_most_two_keys_are_read_for_a_frame_and_each_once(shot_of: Any) -> No
     assert guide.lookback(150) == [[101, 201]] and guide.lookback(101) == [[101]]
 
 
+def test_every_frame_between_two_keys_has_a_stamp_of_its_own(shot_of: Any) -> None:
+    """What remembers frames by their stamps would otherwise show one for the other."""
+    guide = keyframed(shot_of([disc(20)[None], disc(40)[None]], "1003,1008"), FrameRange.parse("1001-1010"))
+    stamps = [guide.stamp(number) for number in guide.frames]
+    assert len(set(stamps)) == 6
+    assert stamps[0] == stamps[2] and stamps[7] == stamps[9]  # held frames are the key
+
+
 def test_the_operation_takes_the_plates_frames(shot_of: Any) -> None:
     plate = shot_of([np.zeros((3, SIDE, SIDE))] * 5)
     guide = keyframed_guide(shot_of([disc(20)[None], disc(40)[None]], "1001,1005"), plate)

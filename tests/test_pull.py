@@ -139,6 +139,63 @@ def test_random_graphs_compute_each_frame_once_and_agree_with_a_serial_pull(seed
     assert not run._store and not run._state and run._live == 0 and run._reserved == 0
 
 
+class Shelf:
+    """Keeps frames of mixes by settings and number; holds back what the dice do not want held."""
+
+    def __init__(self, dice: random.Random | None = None) -> None:
+        self.frames: dict[tuple[str, int], Frame] = {}
+        self.dice, self.held = dice, set[tuple[int, int]]()
+
+    def holds(self, shot: Shot, number: int) -> bool:
+        there = (shot.settings(), number) in self.frames
+        if there and (self.dice is None or self.dice.random() < 0.5):
+            self.held.add((id(shot), number))
+            return True
+        return False
+
+    def fetch(self, shot: Shot, number: int) -> Frame:
+        return self.frames[shot.settings(), number]
+
+    def put(self, shot: Shot, frame: Frame) -> None:
+        if shot.verb == "test mix":
+            self.frames[shot.settings(), frame.number] = frame
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_frames_kept_from_another_run_change_no_value_and_are_not_computed(seed: int) -> None:
+    dice = random.Random(2000 + seed)
+    first, second = a_source(seed=1), a_source(seed=2)
+    middle = a_mix(first, second, windows=[[1, 2], [0, 0]], batch=dice.randint(1, 5), lane="device")
+    history = a_mix(middle, carries=True, warm_up=None, batch=dice.randint(1, 3))
+    clip = a_mix(history, second, windows=[[2, 1], [0, 0]], clip=dice.randint(2, 5))
+    sinks = [clip, a_mix(middle, windows=[[1, 1]])]
+    pulls = [(sink, sorted(dice.sample(range(1001, 1025), 9))) for sink in sinks]
+    expected, shelf = values(Run(Plan(pulls), lanes=SERIAL)), Shelf(dice)
+    list(Run(Plan([(sink, sink.frames) for sink in sinks], shelf)))
+    counts: Counter[tuple[int, int]] = Counter()
+    shelf.held.clear()
+    plan = Plan(pulls, shelf)
+    run = Run(plan, watch=lambda shot, made, seconds: counts.update((id(shot), n) for n in made))
+    assert values(run) == expected
+    assert set(counts.values()) <= {1}
+    whole = {id(unit.shot) for unit in plan.units if unit.shot.declaration.clip or unit.shot.declaration.carries}
+    assert not {key for key in shelf.held & set(counts) if key[0] not in whole}  # these may need their neighbours
+
+
+def test_what_is_kept_whole_needs_no_source() -> None:
+    shelf, sink = Shelf(), a_mix(a_mix(a_source(), windows=[[1, 1]]), windows=[[2, 2]])
+    expected = values(Run(Plan([(sink, sink.frames)], shelf)))
+    plan = Plan([(sink, sink.frames)], shelf)
+    assert [unit.kept for unit in plan.units] == [True] * len(sink.frames)
+    assert values(Run(plan)) == expected
+
+
+def test_frames_that_only_warmed_a_state_are_not_kept() -> None:
+    shelf, shot = Shelf(), a_mix(a_source(), carries=True, warm_up=4)
+    list(Run(Plan([(shot, [1010])], shelf)))
+    assert [number for _, number in shelf.frames] == [1010]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_pulling_some_frames_gives_the_same_values_as_pulling_all(seed: int) -> None:
     dice = random.Random(1000 + seed)
