@@ -55,6 +55,11 @@ def needs_foreground(kinds: Sequence[str]) -> bool:
     return any(kind in COLOURED for kind in kinds)
 
 
+def colour_alone(plate: Shot) -> Deliverable:
+    """A plate or composite as channels R, G, B."""
+    return Deliverable("composite", (plate,), (("R", "G", "B"),), {})
+
+
 def deliverables(
     kind: str, matte: Shot, total: Shot, foreground: Shot | None, plate: Shot | None, rule: str = "keep"
 ) -> list[Deliverable]:

@@ -199,9 +199,10 @@ class Run:
         if unit.kept:
             return
         self._watch(unit.shot, [frame.number for frame in result.frames], seconds)
-        for frame in result.frames if self.plan.kept is not None else ():
-            if self.plan.uses[id(unit.shot), frame.number]:  # frames that only warmed a state are not the answer
-                self.plan.kept.put(unit.shot, frame)
+        kept = self.plan.kept
+        for frame in result.frames:  # one that only warmed a state is not the answer
+            if kept is not None and self.plan.uses[id(unit.shot), frame.number]:
+                kept.put(unit.shot, frame)
 
     def _gather(self, unit: Unit) -> tuple[Job, FrameError | None]:
         """The unit's job without the frames that cannot be made, and the error that costs those."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from matte_core import compose
-from matte_core.deliver import KINDS, deliverables, needs_foreground, parse_kinds
+from matte_core.deliver import KINDS, colour_alone, deliverables, needs_foreground, parse_kinds
 from matte_core.errors import UsageError
 from matte_core.instances import RULES, agreed
 from matte_core.io.outputs import CODECS, DEPTHS
@@ -61,8 +61,12 @@ def write_sequence(
     compression: Annotated[str, choice("Codec of the EXR files.", lambda: CODECS)] = "zip",
     depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
     overlap: Annotated[str, choice("Where several instances add up to more than 1.", lambda: tuple(RULES))] = "share",
+    composite: Annotated[
+        Shot | None, plate("A composite to write along, as <name>_composite: one run for all.")
+    ] = None,
+    guide: Annotated[Shot | None, matte("A trimap or mask to write along, as <name>_guide.")] = None,
 ) -> tuple[Shot, ...]:
-    """Writes deliverables for compositors; resumable, each frame whole or not there."""
+    """Writes deliverables for compositors, all in one run; resumable, each frame whole or not there."""
     kinds = parse_kinds(deliver)
     lossless, matte = agreed(matte, overlap), agreed(matte, overlap, half=depth == "half")
     if needs_foreground(kinds) and foreground is None:
@@ -73,22 +77,26 @@ def write_sequence(
     if beauty is not None and "cryptomatte" in kinds:
         lossless = over_window_of(beauty, lossless, "matte")
     total = compose.total(matte)
-    receipts = []
+    files = []
     for kind in kinds:
         made = deliverables(kind, lossless if kind == "cryptomatte" else matte, total, foreground, beauty, overlap)
-        for file in made:
-            receipts.append(
-                write_frames(
-                    file.inputs,
-                    file.names,
-                    with_part(out, file.part) if len(kinds) > 1 or kind == "instances" else out,
-                    compression=compression,
-                    depth=depth,
-                    attributes=file.attributes,
-                    tags=file.tags,
-                )
-            )
-    return tuple(receipts)
+        files += [(with_part(out, each.part) if len(kinds) > 1 or kind == "instances" else out, each) for each in made]
+    if composite is not None:
+        files.append((with_part(out, "composite"), colour_alone(scene_linear(composite))))
+    if guide is not None:
+        files += [(with_part(out, "guide"), each) for each in deliverables("matte", guide, guide, None, None)]
+    return tuple(
+        write_frames(
+            file.inputs,
+            file.names,
+            pattern,
+            compression=compression,
+            depth=depth,
+            attributes=file.attributes,
+            tags=file.tags,
+        )
+        for pattern, file in files
+    )
 
 
 @op("Write Plate", "Matte/Files", [RECEIPT], aliases=["save exr", "render", "composite"])
@@ -99,6 +107,5 @@ def write_plate(
     depth: Annotated[str, choice("Bits per channel.", lambda: DEPTHS)] = "half",
 ) -> tuple[Shot, ...]:
     """Writes colour alone, as channels R, G, B; resumable, each frame whole or not there."""
-    linear = scene_linear(plate)
-    names = [("R", "G", "B")]
-    return (write_frames([linear], names, out, compression=compression, depth=depth, tags=linear.header.tags),)
+    file = colour_alone(scene_linear(plate))
+    return (write_frames(file.inputs, file.names, out, compression=compression, depth=depth, tags=file.tags),)
