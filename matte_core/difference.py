@@ -22,6 +22,7 @@ STEP = 4  # pixels between two that are compared for noise: grain is smooth over
 LEVELS = 12  # brightness levels at which the noise is measured
 LEAST_NOISE = 1e-3  # of the light: rounding of half files, a codec
 STOPS = np.linspace(-1.5, 1.5, 151)  # changes of light that are looked for
+MOST = 1e5  # squared: a difference of more times the noise is no more of one
 SUBJECT = 4.685  # Tukey's constant: a difference of so many times the noise is no background
 
 
@@ -143,11 +144,12 @@ def differs(plate: Pixels, clean: Pixels, shadows: float = 0, slack: int = 0) ->
         clean = clean * np.nan_to_num(shade, nan=1.0).clip(1 - shadows, 1)
     low, high = (np.stack([around(layer, disc(slack)) for layer in clean]) for around in (cv2.erode, cv2.dilate))
     squares = np.mean(((plate - plate.clip(low, high)) / sigma) ** 2, axis=0)
-    return np.asarray(np.sqrt(_averaged(np.nan_to_num(squares, nan=1e12, posinf=1e12, neginf=1e12).clip(0, 1e12))))
+    return np.asarray(np.sqrt(_averaged(np.nan_to_num(squares, nan=MOST, posinf=MOST).clip(0, MOST)).clip(0)))
 
 
 def _averaged(picture: Pixels) -> Pixels:
-    return np.asarray(cv2.blur(picture, (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
+    """Mean over 3 x 3 pixels; the sums run along rows, so that in single precision a highlight would leave a trail."""
+    return np.asarray(cv2.blur(picture.astype(np.float64), (3, 3), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def without_specks(mask: Pixels, size: int) -> Pixels:

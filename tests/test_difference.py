@@ -123,6 +123,16 @@ def test_pixels_that_are_not_finite_are_subject(shot_of: Any) -> None:
     assert made(difference_matte(shot_of([seen]), shot_of([grain(light, 2)])))[0, 51:59, 21:29].min() == 1
 
 
+def test_a_lamp_that_is_switched_on_is_selected_alone(shot_of: Any) -> None:
+    light = room()
+    seen = grain(light, 1)
+    seen[:, 60:66, 30:36] = 65504
+    mask = made(difference_matte(shot_of([seen]), shot_of([grain(light, 2)]), clean=0))[0].copy()
+    assert mask[60:66, 30:36].min() == 1
+    mask[59:67, 29:37] = 0
+    assert not mask.any()
+
+
 def test_a_minimum_of_pixels_is_no_trouble(shot_of: Any) -> None:
     tiny = np.full((3, 2, 3), 0.5, np.float32)
     assert not made(difference_matte(shot_of([tiny]), shot_of([tiny]))).any()

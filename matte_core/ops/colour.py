@@ -17,7 +17,12 @@ CLEAN_PLATE = "clean plate"
 SCREENS = (*spill.SCREENS, CLEAN_PLATE)
 
 
-@op("Foreground", "Matte/Colour", [Output("plate", "foreground", "Straight foreground colour, scene-linear.")])
+@op(
+    "Foreground",
+    "Matte/Colour",
+    [Output("plate", "foreground", "Straight foreground colour, scene-linear.")],
+    aliases=["estimate foreground", "decontaminate", "edge extend", "fringe"],
+)
 def estimate_foreground(
     plate: Annotated[Shot, plate("The plate.")],
     matte: Annotated[Shot, matte("Its matte.")],
@@ -37,13 +42,13 @@ def over(
     return compose.over(front, over_window_of(front, matte, "matte"), over_window_of(front, back, "background"))
 
 
-@op("Premultiply", "Matte/Colour", [PLATE])
+@op("Premultiply", "Matte/Colour", [PLATE], aliases=["premult", "multiply alpha"])
 def premultiply(plate: Annotated[Shot, plate("Straight colour.")], matte: Annotated[Shot, matte("Its matte.")]) -> Shot:
     """Colour times alpha."""
     return compose.premultiply(scene_linear(plate), over_window_of(plate, matte, "matte"))
 
 
-@op("Unpremultiply", "Matte/Colour", [PLATE])
+@op("Unpremultiply", "Matte/Colour", [PLATE], aliases=["unpremult", "divide alpha", "straight"])
 def unpremultiply(
     plate: Annotated[Shot, plate("Premultiplied colour.")], matte: Annotated[Shot, matte("Its matte.")]
 ) -> Shot:

@@ -18,7 +18,7 @@ SHRINK, GROW, SOFTNESS = 8, 16, 1.0
 TRIMAP = Output("matte", "trimap", "0 background, 0.5 unknown, 1 foreground.")
 
 
-@op("Trimap from Mask", "Matte/Guides", [TRIMAP])
+@op("Trimap from Mask", "Matte/Guides", [TRIMAP], aliases=["make trimap", "erode", "dilate", "unknown band"])
 def trimap_from_mask(
     mask: Annotated[Shot, matte("A rough mask.")],
     shrink: Annotated[int, integer("Pixels inside the edge that stay unknown.", 0, 500)] = SHRINK,

@@ -43,6 +43,7 @@ brought = {m.split(".")[0] for m in set(sys.modules) - libraries}
 def described(node):
     inputs = {key: [kind, options] for group in node.INPUT_TYPES().values() for key, (kind, options) in group.items()}
     facts = ("CATEGORY", "DESCRIPTION", "RETURN_TYPES", "RETURN_NAMES", "OUTPUT_TOOLTIPS", "OUTPUT_NODE", "FUNCTION")
+    facts += ("SEARCH_ALIASES",)
     return {"inputs": inputs, **{fact: getattr(node, fact, None) for fact in facts}}
 
 print(json.dumps({
@@ -93,6 +94,22 @@ def test_every_mask_socket_says_what_1_means_and_that_load_images_mask_is_invert
                 assert "1 = selected, opaque" in options["tooltip"], f"{name}.{key}"
                 assert "Load Image" in options["tooltip"], f"{name}.{key}"
     assert seen > 20
+
+
+def test_every_plate_socket_takes_an_image_and_every_guide_socket_a_mask_or_else_a_shot(pack: Any) -> None:
+    import matte_core.ops  # noqa: F401  (fills OPS)
+    from matte_core.graph import node_types
+
+    accepted = {"plate": "IMAGE,MATTE_SHOT", "matte": "MASK,MATTE_SHOT", "picture": "IMAGE,MASK,MATTE_SHOT"}
+    for name, op in node_types().items():
+        for port in op.ports:
+            if port.type in accepted:
+                assert pack["nodes"][name]["inputs"][port.name][0] == accepted[port.type], f"{name}.{port.name}"
+
+
+def test_every_node_is_found_by_other_words_too(pack: Any) -> None:
+    for name, node in pack["nodes"].items():
+        assert node["SEARCH_ALIASES"], name
 
 
 def test_every_matte_that_comes_out_says_what_1_means(pack: Any) -> None:

@@ -13,6 +13,7 @@ from matte_core.frame import FrameRange
 from matte_core.op import Port
 from matte_core.pull import frames
 
+FREE = ("resize_to_plate", "keyframed_guide")  # operations to which another size is no mistake
 PORTS = (
     Port("Plate.", "plate", name="plate"),
     Port("Guide.", "matte", name="guide", default=None),
@@ -186,3 +187,48 @@ def test_a_socket_for_any_picture_tells_an_image_from_a_mask(load: Any) -> None:
     ):
         fitted = load("sockets").fit("Resize", ports, {"picture": value, "plate": plate})
         assert fitted["picture"].kind == kind
+
+
+def ops_of_two_pictures() -> list[str]:
+    """Operations that need two pictures or more."""
+    import matte_core.ops  # noqa: F401  (fills OPS)
+    from matte_core.op import OPS
+
+    kinds = ("plate", "matte", "picture")
+    return [name for name, op in OPS.items() if sum(p.type in kinds and not p.optional for p in op.ports) > 1]
+
+
+def tensors(name: str, first: tuple[int, int, int], others: tuple[int, int, int]) -> dict[str, Any]:
+    """Tensors for the sockets that an operation needs: (batch, height, width) of the first, and of the others."""
+    from matte_core.op import OPS
+
+    made: dict[str, Any] = {}
+    for port in OPS[name].ports:
+        if port.type in ("plate", "matte", "picture") and not port.optional:
+            batch, height, width = others if made else first
+            colour = (3,) if port.type in ("plate", "picture") else ()
+            made[port.name] = torch.rand(batch, height, width, *colour)
+    return made
+
+
+@pytest.mark.parametrize("name", [name for name in ops_of_two_pictures() if name != "keyframed_guide"])
+def test_in_every_operation_a_batch_of_one_is_repeated_and_another_length_is_one_sentence(name: str, load: Any) -> None:
+    from matte_core.op import OPS
+
+    fit, op = load("sockets").fit, OPS[name]
+    for values in (tensors(name, (3, 8, 8), (1, 8, 8)), tensors(name, (1, 8, 8), (3, 8, 8))):
+        fitted = fit(op.title, op.ports, values)
+        assert {len(fitted[port.name].frames) for port in op.ports if port.name in values} == {3}
+    with pytest.raises(UsageError, match="2 pictures were given for 3 frames"):
+        fit(op.title, op.ports, tensors(name, (3, 8, 8), (2, 8, 8)))
+
+
+@pytest.mark.parametrize("name", [name for name in ops_of_two_pictures() if name not in FREE])
+def test_in_every_operation_another_size_is_one_sentence(name: str, load: Any) -> None:
+    from matte_core.op import OPS
+
+    op = OPS[name]
+    texts = {port.name: "a.####.exr" for port in op.ports if port.type == "text" and not port.optional}
+    fitted = load("sockets").fit(op.title, op.ports, tensors(name, (1, 8, 8), (1, 6, 8)))
+    with pytest.raises(UsageError, match=r"8x6 and the .* is 8x8|6x8|8x8 and the .* is 8x6"):
+        op.call({**fitted, **texts})
