@@ -44,12 +44,13 @@ class Table:
             entries.clear()
 
     def describe(self, name: str) -> dict[str, Any]:
-        """ComfyUI's description of a node (object_info)."""
+        """ComfyUI's description of a node (object_info), as of 0.33."""
         node, inputs = self.classes[name], inputs_of(self.classes[name])
         outputs = list(node.RETURN_TYPES)
         described = {
             "input": inputs,
             "input_order": {group: list(entries) for group, entries in inputs.items()},
+            "is_input_list": getattr(node, "INPUT_IS_LIST", False),
             "output": outputs,
             "output_is_list": list(getattr(node, "OUTPUT_IS_LIST", [False] * len(outputs))),
             "output_name": list(getattr(node, "RETURN_NAMES", outputs)),
@@ -59,11 +60,11 @@ class Table:
             "python_module": self.modules[name],
             "category": getattr(node, "CATEGORY", "sd"),
             "output_node": is_output(node),
+            "has_intermediate_output": getattr(node, "HAS_INTERMEDIATE_OUTPUT", False) is True,
+            "search_aliases": list(getattr(node, "SEARCH_ALIASES", ())),
         }
         if hasattr(node, "OUTPUT_TOOLTIPS"):
             described["output_tooltips"] = list(node.OUTPUT_TOOLTIPS)
-        if hasattr(node, "SEARCH_ALIASES"):
-            described["search_aliases"] = list(node.SEARCH_ALIASES)
         for mark in ("DEPRECATED", "EXPERIMENTAL"):
             if getattr(node, mark, False):
                 described[mark.lower()] = True

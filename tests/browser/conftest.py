@@ -3,7 +3,7 @@
     python -m pytest -m browser tests/browser
 
 MATTE_FRONT_ENDS     static folders of comfyui-frontend-package, separated as in PATH; without it the installed one
-MATTE_COMFYUI_URL    address of a real ComfyUI that has the pack; the same tests run against it instead
+COMFYUI_DIR          a checkout of ComfyUI; the same tests run against it too (see tests/real_comfyui.py)
 MATTE_CHROMIUM       the browser; without it /usr/bin/chromium
 """
 
@@ -17,11 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ..real_comfyui import COMFYUI, serving
 
 if TYPE_CHECKING:
     from .editor import Editor
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CHROMIUM = os.environ.get("MATTE_CHROMIUM", "/usr/bin/chromium")
-COMFYUI = os.environ.get("MATTE_COMFYUI_URL", "").rstrip("/")
 START = """
 import sys, torch
 torch.set_num_threads(1)
@@ -65,26 +67,42 @@ def version_of(front: str) -> str:
     return beside[0].split("-")[1].removesuffix(".dist") if beside else package.name
 
 
-HOSTS = [COMFYUI] if COMFYUI else front_ends()
+@dataclass(frozen=True)
+class Place:
+    """A running host of the page: its address, and the folder that Write writes in."""
+
+    address: str
+    output: Path
 
 
-@pytest.fixture(scope="session", params=HOSTS, ids=lambda host: host if "://" in host else version_of(host))
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+HOSTS = [*front_ends(), *(["comfyui"] if COMFYUI else [])]
+
+
+@pytest.fixture(scope="session", params=HOSTS, ids=lambda host: host if host == "comfyui" else version_of(host))
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Where the page is served."""
-    host = str(request.param)
     if shutil.which(CHROMIUM) is None or importlib.util.find_spec("playwright") is None:
         pytest.fail(f"the browser tests need playwright and {CHROMIUM}: scripts/browser_test sets them up")
-    if "://" in host:
-        yield host
-    elif not Path(host, "index.html").is_file():
+    with started(str(request.param), tmp_path_factory.mktemp("host")) as running:
+        yield running
+
+
+def started(host: str, folder: Path) -> AbstractContextManager[Place]:
+    if host == "comfyui":
+        return comfyui(folder)
+    if not Path(host, "index.html").is_file():
         pytest.fail("the browser tests need comfyui-frontend-package: scripts/browser_test sets it up")
-    else:
-        with served(host, tmp_path_factory.mktemp("studio")) as where:
-            yield where
+    return studio(host, folder)
 
 
 @contextmanager
-def served(front: str, folder: Path) -> Iterator[str]:
+def comfyui(folder: Path) -> Iterator[Place]:
+    with serving(folder) as server:
+        yield Place(server.address, folder / "output")
+
+
+@contextmanager
+def studio(front: str, folder: Path) -> Iterator[Place]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -97,18 +115,18 @@ def served(front: str, folder: Path) -> Iterator[str]:
         while "Open http" not in (folder / "log.txt").read_text():
             assert process.poll() is None and time.monotonic() < ends, (folder / "log.txt").read_text()
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
+        yield Place(f"http://127.0.0.1:{port}", folder / "output")
     finally:
         process.terminate()
         process.wait(20)
 
 
 @pytest.fixture(scope="session")
-def page(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
+def page(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Editor]:
     """The editor in one browser window for all tests of a host: starting a browser takes longer than they do."""
     from .editor import opened
 
-    with opened(address, CHROMIUM, tmp_path_factory.mktemp("browser")) as editor:
+    with opened(place.address, CHROMIUM, tmp_path_factory.mktemp("browser")) as editor:
         yield editor
 
 

@@ -43,6 +43,12 @@ def load() -> Callable[[str], Any]:
     return load_module
 
 
+@pytest.fixture(scope="session")
+def load_once() -> Callable[[str], Any]:
+    """As `load`, for fixtures that are made once."""
+    return load_module
+
+
 class Interrupted(Exception):
     """As in ComfyUI up to 0.3: an Exception, which careless code swallows."""
 

@@ -2,140 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
+import shutil
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import matte_core.ops  # noqa: F401  (fills OPS)
-from matte_core.graph import node_types, widget_names
+from matte_core.graph import node_types
 from matte_core.io.image import read_header
-from matte_core.workflow import load as load_workflow
 
-ROOT = Path(__file__).resolve().parents[2]
-COMFYUI = os.environ.get("COMFYUI_DIR", "")
+from ..made import WORKFLOWS, by_command, same_pixels
+from ..real_comfyui import COMFYUI, ROOT, RUN_SECONDS, Server, cached, outputs, serving
+
 pytestmark = pytest.mark.skipif(not COMFYUI, reason="COMFYUI_DIR is not set")
-BOOT_SECONDS, RUN_SECONDS = 180, 300
-
-
-@dataclass
-class Server:
-    """A running ComfyUI: its address, its folders, its log."""
-
-    address: str
-    folder: Path
-    process: subprocess.Popen[bytes]
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log.txt").read_text(errors="replace")
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.address + path, timeout=30) as answer:
-            return json.loads(answer.read())
-
-    def post(self, path: str, content: dict[str, Any]) -> bytes:
-        body = json.dumps(content).encode()
-        request = urllib.request.Request(self.address + path, body, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.read()  # type: ignore[no-any-return]
-        except urllib.error.HTTPError as refusal:
-            raise AssertionError(refusal.read().decode()) from None
-
-    def queue(self, prompt: dict[str, Any]) -> str:
-        """The number under which ComfyUI runs a prompt."""
-        return str(json.loads(self.post("/prompt", {"prompt": prompt}))["prompt_id"])
-
-    def finished(self, number: str) -> dict[str, Any]:
-        """ComfyUI's history of a prompt, waited for."""
-        end = time.monotonic() + RUN_SECONDS
-        while time.monotonic() < end:
-            history = self.get(f"/history/{number}")
-            if number in history:
-                return history[number]  # type: ignore[no-any-return]
-            time.sleep(0.1)
-        raise TimeoutError(self.log[-2000:])
-
-    def run(self, prompt: dict[str, Any]) -> dict[str, Any]:
-        return self.finished(self.queue(prompt))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+TEMPLATE = ROOT / "workflows" / "mask_to_matte.json"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder, port = tmp_path_factory.mktemp("comfyui"), _free_port()
-    for name in ("input", "output", "temp", "user", "packs"):
-        (folder / name).mkdir()
-    (folder / "packs" / "matte").symlink_to(ROOT)
-    (folder / "paths.yaml").write_text(f"matte_test:\n  base_path: {folder}\n  custom_nodes: packs\n")
-    command = [
-        *(os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-api-nodes"),
-        *("--listen", "127.0.0.1", "--port", str(port), "--extra-model-paths-config", str(folder / "paths.yaml")),
-        *("--user-directory", str(folder / "user"), "--database-url", f"sqlite:///{folder}/comfy.db"),
-        *("--output-directory", str(folder), "--input-directory", str(folder / "input")),
-        *("--temp-directory", str(folder)),
-    ]
-    command[command.index("--output-directory") + 1] = str(folder / "output")
-    with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, cwd=COMFYUI, stdout=log, stderr=subprocess.STDOUT)
-    running = Server(f"http://127.0.0.1:{port}", folder, process)
-    try:
-        _wait(running)
+    with serving(tmp_path_factory.mktemp("comfyui") / "server") as running:
         yield running
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(server: Server) -> None:
-    end = time.monotonic() + BOOT_SECONDS
-    while time.monotonic() < end and server.process.poll() is None:
-        try:
-            server.get("/queue")
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-        else:
-            return
-    raise TimeoutError(server.log[-2000:])
-
-
-def prompt_of(template: Path, **settings: Any) -> dict[str, Any]:
-    """A template as the page would queue it, its widgets changed where an operation has one of that name."""
-    types = node_types()
-
-    def widgets(name: str) -> list[str] | None:
-        extra = {"MattePreview": ["frames", "look"], "MatteShotInfo": [], "PreviewAny": []}
-        extra["EmptyImage"] = ["width", "height", "batch_size", "color"]
-        return widget_names(types[name]) if name in types else extra.get(name)
-
-    prompt = {}
-    for key, node in load_workflow(template, widgets).items():
-        values: dict[str, Any] = dict(node.values)
-        values.update({name: value for name, value in settings.items() if name in values and node.type in types})
-        values.update({name: [link.node, link.slot] for name, link in node.links.items()})
-        prompt[key] = {"class_type": node.type, "inputs": values}
-    return prompt
-
-
-def outputs(history: dict[str, Any]) -> dict[str, Any]:
-    assert history["status"]["status_str"] == "success", history["status"]
-    return history["outputs"]  # type: ignore[no-any-return]
 
 
 def test_the_pack_is_imported(server: Server) -> None:
@@ -152,6 +41,16 @@ def test_comfyui_tells_of_every_node(server: Server) -> None:
     assert known["MatteEstimateAlpha"]["input"]["required"]["plate"][0] == "IMAGE,MATTE_SHOT"
 
 
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
+def test_a_workflow_runs_as_it_is_with_the_pixels_of_the_command(server: Server, workflow: Path, tmp_path: Path) -> None:
+    written = server.folder / "output"
+    shutil.rmtree(written)
+    written.mkdir()
+    made = outputs(server.run(server.prompt_of(workflow)))
+    assert any("images" in shown for shown in made.values()) or any("text" in shown for shown in made.values())
+    same_pixels(written, by_command(workflow, tmp_path / "command"))
+
+
 def test_templates_and_help_are_served(server: Server) -> None:
     assert sorted(server.get("/workflow_templates")["matte"]) == sorted(p.stem for p in ROOT.glob("workflows/*.json"))
     assert server.get("/api/workflow_templates/matte/mask_to_matte.json")["nodes"]
@@ -160,7 +59,7 @@ def test_templates_and_help_are_served(server: Server) -> None:
 
 
 def test_mask_to_matte_writes_frames_shows_a_preview_and_resumes(server: Server) -> None:
-    prompt = prompt_of(ROOT / "workflows" / "mask_to_matte.json", frames="1001-1002")
+    prompt = server.prompt_of(TEMPLATE, frames="1001-1002")
     made = outputs(server.run(prompt))
     files = sorted((server.folder / "output" / "matte").iterdir())
     assert [file.name for file in files] == ["matte.1001.exr", "matte.1002.exr"]
@@ -177,7 +76,7 @@ def test_mask_to_matte_writes_frames_shows_a_preview_and_resumes(server: Server)
 
 
 def test_the_stop_button_ends_a_write_and_the_next_run_goes_on(server: Server) -> None:
-    prompt = prompt_of(ROOT / "workflows" / "mask_to_matte.json", frames="1003-1007", out="stopped/a.####.exr")
+    prompt = server.prompt_of(TEMPLATE, frames="1003-1007", out="stopped/a.####.exr")
     prompt = {key: node for key, node in prompt.items() if node["class_type"] != "MattePreview"}
     number, first = server.queue(prompt), server.folder / "output" / "stopped" / "a.1003.exr"
     end = time.monotonic() + RUN_SECONDS
@@ -209,7 +108,7 @@ def test_an_image_of_comfyuis_own_goes_into_an_operation_and_back(server: Server
 
 
 def test_a_wrong_path_is_one_sentence_on_the_node(server: Server) -> None:
-    prompt = prompt_of(ROOT / "workflows" / "mask_to_matte.json", path="/etc/passwd")
+    prompt = server.prompt_of(TEMPLATE, path="/etc/passwd")
     status = server.run(prompt)["status"]
     assert status["status_str"] == "error"
     (failure,) = [told for kind, told in status["messages"] if kind == "execution_error"]
