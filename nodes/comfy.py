@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from matte_core.engine.engine import auto_means
 from matte_core.errors import MatteError
 from matte_core.graph import OVERWRITE, confined, node_ports, node_type
 from matte_core.io.writer import check_output, pending, sweep
@@ -45,7 +46,8 @@ class OpNode:
         roots = host.roots()
         safe = {name: confined(self.OP.port(name), value, roots) for name, value in values.items()}
         node = host.running_node()
-        with made_by(f"node {node} ({self.OP.title})" if node else f"the node {self.OP.title}"):
+        place = f"node {node} ({self.OP.title})" if node else f"the node {self.OP.title}"
+        with made_by(place), auto_means(host.device()):
             made = self.OP.call(fit(self.OP.title, self.OP.ports, safe))
         return write(made, overwrite) if self.OP.writes else made
 

@@ -112,11 +112,26 @@ class ComfyHost:
         if management is not None and management.processing_interrupted():
             raise Cancelled
 
-    def reserve(self, count: int, device: torch.device) -> None:
-        """Has ComfyUI unload other models until `count` bytes are free on `device`; it shares no CPU's memory."""
-        management = _comfy("comfy.model_management")
+    def hold(self, load: Callable[[torch.device], Any], device: torch.device) -> Any:
+        """The network as one of ComfyUI's models, kept where ComfyUI keeps those that wait."""
+        management, patcher = _comfy("comfy.model_management"), _comfy("comfy.model_patcher")
+        if management is None or patcher is None:
+            return load(device)
+        waiting = management.unet_offload_device()
+        return patcher.ModelPatcher(load(waiting), load_device=device, offload_device=waiting)
+
+    def ready(self, held: Any, device: torch.device, count: int) -> Any:
+        """The network on `device`: ComfyUI unloads other models until it and `count` bytes fit. It shares no CPU's
+        memory, but knows of a network there too.
+        """
+        management, patcher = _comfy("comfy.model_management"), _comfy("comfy.model_patcher")
+        if management is not None and patcher is not None and isinstance(held, patcher.ModelPatcher):
+            # Whole: a part can only be left behind where the layers are ComfyUI's own.
+            management.load_models_gpu([held], memory_required=count, force_full_load=True)
+            return held.model
         if management is not None and device.type != "cpu":
             management.free_memory(count, device)
+        return held
 
     @contextmanager
     def turn(self, on_device: bool) -> Iterator[None]:
@@ -171,9 +186,10 @@ class BesidePrompts(ComfyHost):
             self.check()
             yield
 
-    def reserve(self, count: int, device: torch.device) -> None:
-        if not busy():
-            super().reserve(count, device)
+    def ready(self, held: Any, device: torch.device, count: int) -> Any:
+        if self._on_device:
+            self.check()  # a prompt that began in the meantime moves models itself
+        return super().ready(held, device, count)
 
     def progress(self, total: int) -> Callable[[int], None]:
         return lambda done: None

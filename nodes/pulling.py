@@ -10,6 +10,7 @@ from typing import cast
 import torch
 
 from matte_core.engine.engine import Engine
+from matte_core.engine.networks import Networks
 from matte_core.errors import Cancelled
 from matte_core.frame import Frame
 from matte_core.io.kept import KeptFrames
@@ -25,6 +26,8 @@ CACHE_BYTES = 256_000_000
 Pulls = Sequence[tuple[Shot, Sequence[int]]]
 KEPT = Path("matte") / "answers"  # in ComfyUI's temp folder, which it empties when it starts
 
+_NETWORKS = Networks()
+
 
 def pull(
     pulls: Pulls,
@@ -35,17 +38,17 @@ def pull(
     """Frames of the shots, in order, each computed once; progress is shown on the running node.
 
     With `keep_going`, a frame whose source cannot be read costs its own outputs only and its error comes at the
-    end. Raises FrameError, which names verb and frame, or ComfyUI's own interrupt. Networks live in an engine of
-    this pull and are let go of at its end, so that ComfyUI's count of its memory stays right; `answers` remembers
-    what they said, and what they made is kept in the temp folder: another codec does not run them again. `watcher` is
-    the host that is asked and told; by default ComfyUI while it runs a prompt.
+    end. Raises FrameError, which names verb and frame, or ComfyUI's own interrupt. Networks are ComfyUI's models and
+    stay loaded until it needs their room; `answers` remembers what they said, and what they made is kept in the temp
+    folder: another codec does not run them again. `watcher` is the host that is asked and told; by default ComfyUI
+    while it runs a prompt.
     """
     watcher = watcher or host.ComfyHost()
     plan = Plan(pulls, KeptFrames(host.folder("temp") / KEPT))
     if answers is None:
-        engine = Engine(host.device(), host.find_weights, watcher)
+        engine = Engine(host.device(), host.find_weights, watcher, _NETWORKS)
     else:
-        engine = RememberingEngine(host.device(), host.find_weights, watcher, answers)
+        engine = RememberingEngine(host.device(), host.find_weights, watcher, answers, _NETWORKS)
     run = Run(
         plan,
         tools=engine,

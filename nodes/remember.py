@@ -15,6 +15,7 @@ from torch import Tensor
 
 from matte_core.engine.engine import Engine
 from matte_core.engine.host import Host
+from matte_core.engine.networks import Networks
 from matte_core.models.base import Card, Guides, Layers, MattingModel
 
 Value = TypeVar("Value")
@@ -51,9 +52,14 @@ class RememberingEngine(Engine):
     """
 
     def __init__(
-        self, device: torch.device, find_weights: Callable[[Card], Path | None], host: Host, memory: Memory[Layers]
+        self,
+        device: torch.device,
+        find_weights: Callable[[Card], Path | None],
+        host: Host,
+        memory: Memory[Layers],
+        networks: Networks | None = None,
     ) -> None:
-        super().__init__(device, find_weights, host)
+        super().__init__(device, find_weights, host, networks)
         self._memory = memory
 
     def step(

@@ -38,5 +38,7 @@ def same_pixels(made: Path, expected: Path) -> None:
     """Asserts that below both folders lie the same files with the same channels, equal to the last bit of a half."""
     wanted, found = dict(pictures(expected)), dict(pictures(made))
     assert wanted and sorted(found) == sorted(wanted)
-    different = {name: int((found[name] != wanted[name]).sum()) for name in wanted if (found[name] != wanted[name]).any()}
+    different = {
+        name: int((found[name] != wanted[name]).sum()) for name in wanted if (found[name] != wanted[name]).any()
+    }
     assert different == {}

@@ -8,7 +8,7 @@ import click
 
 from matte_core.cli.screen import Screen
 from matte_core.cli.work import deliver
-from matte_core.engine.engine import pick_device
+from matte_core.engine.engine import auto_means, pick_device
 from matte_core.errors import UsageError
 from matte_core.graph import run_workflow
 from matte_core.paths import Roots
@@ -51,7 +51,8 @@ def run(
     used = pick_device(device)
     output.mkdir(parents=True, exist_ok=True)
     roots = Roots.of(read=[Path.cwd(), output, EXAMPLES, *allow], write=[output, *allow])
-    built = run_workflow(workflow, chosen, roots)
+    with auto_means(used):
+        built = run_workflow(workflow, chosen, roots)
     screen = Screen(machine)
     for note in built.notes:
         screen.note(note)

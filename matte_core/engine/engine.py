@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matte_core.engine.host import Host, LocalHost
+from matte_core.engine.networks import Networks
 from matte_core.errors import ModelError, UsageError
 from matte_core.models.base import Card, Guides, Layers, MattingModel
 from matte_core.models.layers.tiles import Tile, cut, join
@@ -20,11 +21,25 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SMALLEST_TILE = 256
+_MEANT: ContextVar[torch.device | None] = ContextVar("the device meant by auto", default=None)
+
+
+@contextmanager
+def auto_means(device: torch.device) -> Iterator[None]:
+    """While it is open, "auto" is `device`: a host or a person has chosen one, and the precision follows it."""
+    before = _MEANT.set(device)
+    try:
+        yield
+    finally:
+        _MEANT.reset(before)
 
 
 def pick_device(asked: str = "auto") -> torch.device:
     """The device meant by "auto", "cpu", "cuda", "cuda:1" or "mps". Raises UsageError if it is not there."""
     if asked == "auto":
+        meant = _MEANT.get()
+        if meant is not None:
+            return meant
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -52,10 +67,10 @@ def pick_precision(card: Card, asked: str, device: torch.device) -> str:
 
 
 class Engine:
-    """Runs models as their cards declare; keeps networks resident within `budget` bytes.
+    """Runs models as their cards declare.
 
     When memory runs out it takes a smaller batch, then tiles if the card allows, then says what it needs.
-    `find_weights` gives the weights file of a card.
+    `find_weights` gives the weights file of a card; `networks` keeps what was loaded, for later engines too.
     """
 
     def __init__(
@@ -63,28 +78,25 @@ class Engine:
         device: torch.device,
         find_weights: Callable[[Card], Any],
         host: Host | None = None,
-        budget: int = 4_000_000_000,
+        networks: Networks | None = None,
     ) -> None:
         self.device = device
         self.host: Host = host or LocalHost()
         self._find_weights = find_weights
-        self._budget = budget
-        self._resident: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._networks = networks if networks is not None else Networks()
 
-    def network(self, model: MattingModel) -> Any:
-        """The model's network on its device, loaded once; the least recently used make room within the budget."""
-        name = model.card.name
-        if name not in self._resident:
-            device = self.device_for(model.card)
-            net = model.load(self._find_weights(model.card), device)
-            if isinstance(net, torch.nn.Module) and device.type == "cuda":
-                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            size = int((model.card.weights.megabytes if model.card.weights else 0) * 1e6)
-            self._resident[name] = (net, size)
-        self._resident.move_to_end(name)
-        while len(self._resident) > 1 and sum(size for _, size in self._resident.values()) > self._budget:
-            self._resident.popitem(last=False)
-        return self._resident[name][0]
+    def network(self, model: MattingModel, count: int) -> Any:
+        """The model's network on its device, loaded once, with `count` bytes free beside it."""
+        card, device = model.card, self.device_for(model.card)
+        key = (card.name, card.weights.sha256 if card.weights else "", str(device))
+        size = int((card.weights.megabytes if card.weights else 0) * 1e6)
+        return self.host.ready(self._networks.get(key, size, lambda: self._load(model, device)), device, count)
+
+    def _load(self, model: MattingModel, device: torch.device) -> Any:
+        weights = self._find_weights(model.card)
+        if weights is None:
+            return model.load(None, device)
+        return self.host.hold(lambda where: _laid_out(model.load(weights, where), device), device)
 
     def device_for(self, card: Card) -> torch.device:
         """Where the model runs: the engine's device, or the CPU for solvers that know no other."""
@@ -99,9 +111,8 @@ class Engine:
         ModelError with what to change when even the smallest step does not fit into memory.
         """
         card = model.card
-        net = self.network(model)
         device = self.device_for(card)
-        self.host.reserve(card.memory * frames.shape[0] * frames.shape[-2] * frames.shape[-1], device)
+        net = self.network(model, card.memory * frames.shape[0] * frames.shape[-2] * frames.shape[-1])
         try:
             return self._whole(model, net, frames, guides, state, precision)
         except (torch.OutOfMemoryError, MemoryError):
@@ -170,6 +181,13 @@ def pad(picture: Tensor, multiple: int) -> Tensor:
     height, width = picture.shape[-2:]
     below, right = -height % multiple, -width % multiple
     return functional.pad(picture, (0, right, 0, below), mode="replicate") if below or right else picture
+
+
+def _laid_out(net: Any, device: torch.device) -> Any:
+    """The network in the memory layout that is quickest on `device`."""
+    if isinstance(net, torch.nn.Module) and device.type == "cuda":
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _slice(guides: Guides, start: int, stop: int | None) -> Guides:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 
@@ -13,8 +14,16 @@ class Host(Protocol):
     def check(self) -> None:
         """Raises Cancelled (or the host's own interrupt) when the person asked to stop."""
 
-    def reserve(self, count: int, device: torch.device) -> None:
-        """Makes `count` bytes free on `device` if it can, by letting go of what others hold there."""
+    def hold(self, load: Callable[[torch.device], Any], device: torch.device) -> Any:
+        """What the host keeps of a network for `device`; `load` loads it on the device where it may wait."""
+        ...
+
+    def ready(self, held: Any, device: torch.device, count: int) -> Any:
+        """The network that is held, or a solver, on `device`, with `count` bytes free beside it if that can be.
+
+        The host lets go of what others hold there; later it may move this network away for them.
+        """
+        ...
 
 
 class LocalHost:
@@ -23,5 +32,8 @@ class LocalHost:
     def check(self) -> None:
         return None
 
-    def reserve(self, count: int, device: torch.device) -> None:
-        return None
+    def hold(self, load: Callable[[torch.device], Any], device: torch.device) -> Any:
+        return load(device)
+
+    def ready(self, held: Any, device: torch.device, count: int) -> Any:
+        return held

@@ -61,7 +61,9 @@ class FakeComfy:
     Interrupted: type[Exception] = Interrupted
     interrupted: bool = False
     bars: list[list[int]] = field(default_factory=list)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     freed: list[int] = field(default_factory=list)
+    loaded: list[tuple[Any, int]] = field(default_factory=list)
     models: list[tuple[str, str]] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
 
@@ -83,12 +85,30 @@ class FakeComfy:
             if self.interrupted:
                 raise Interrupted
 
-        module.get_torch_device = lambda: torch.device("cpu")  # type: ignore[attr-defined]
+        def load(models: Sequence[Any], memory_required: int, force_full_load: bool) -> None:
+            assert force_full_load
+            self.loaded.extend((model, memory_required) for model in models)
+
+        module.get_torch_device = lambda: self.device  # type: ignore[attr-defined]
+        module.unet_offload_device = lambda: torch.device("cpu")  # type: ignore[attr-defined]
+        module.load_models_gpu = load  # type: ignore[attr-defined]
         module.intermediate_device = lambda: torch.device("cpu")  # type: ignore[attr-defined]
         module.processing_interrupted = lambda: self.interrupted  # type: ignore[attr-defined]
         module.throw_exception_if_processing_interrupted = throw  # type: ignore[attr-defined]
         module.free_memory = lambda count, device: self.freed.append(count)  # type: ignore[attr-defined]
         module.soft_empty_cache = lambda: None  # type: ignore[attr-defined]
+        return module
+
+    def model_patcher(self) -> types.ModuleType:
+        module = types.ModuleType("comfy.model_patcher")
+
+        @dataclass
+        class ModelPatcher:
+            model: Any
+            load_device: torch.device
+            offload_device: torch.device
+
+        module.ModelPatcher = ModelPatcher  # type: ignore[attr-defined]
         return module
 
     def server(self) -> types.ModuleType:
@@ -124,6 +144,7 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeComfy:
         (tmp_path / kind).mkdir()
     monkeypatch.setitem(sys.modules, "folder_paths", fake.folder_paths())
     monkeypatch.setitem(sys.modules, "comfy.model_management", fake.model_management())
+    monkeypatch.setitem(sys.modules, "comfy.model_patcher", fake.model_patcher())
     monkeypatch.setitem(sys.modules, "comfy.utils", fake.utils())
     monkeypatch.setitem(sys.modules, "server", fake.server())
     monkeypatch.setitem(sys.modules, "comfy_execution.utils", fake.execution())

@@ -237,12 +237,3 @@ def test_without_comfyui_the_pack_answers_with_plain_things(load: Any, monkeypat
     host.ComfyHost().check()
     host.register_models()
     assert host.model_folders() == []
-
-
-def test_memory_is_asked_of_comfyui_and_the_models_folder_is_registered(load: Any, comfy: Any) -> None:
-    host = load("host")
-    host.ComfyHost().reserve(1234, torch.device("cuda"))
-    host.ComfyHost().reserve(99, torch.device("cpu"))
-    host.register_models()
-    assert comfy.freed == [1234]
-    assert comfy.models == [("matte", str(comfy.folder / "models" / "matte"))]

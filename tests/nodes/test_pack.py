@@ -32,12 +32,12 @@ folders = types.SimpleNamespace(
 )
 sys.modules["folder_paths"] = folders
 sys.modules["nodes"] = comfys_own = types.ModuleType("nodes")
-name, started = sys.argv[1].replace(".", "_x_"), time.perf_counter()
+name, started = sys.argv[1].replace(".", "_x_"), time.process_time()
 spec = importlib.util.spec_from_file_location(name, sys.argv[1] + "/__init__.py")
 module = importlib.util.module_from_spec(spec)
 sys.modules[name] = module
 spec.loader.exec_module(module)
-seconds = time.perf_counter() - started
+seconds = time.process_time() - started
 brought = {m.split(".")[0] for m in set(sys.modules) - libraries}
 
 def described(node):
@@ -147,7 +147,7 @@ def test_the_models_folder_is_made_known_to_comfyui(pack: Any) -> None:
 
 
 def test_loading_is_quick(pack: Any) -> None:
-    assert pack["seconds"] < 2  # 0.1 s on an idle machine; the files are read from a cold disk here
+    assert pack["seconds"] < 0.5  # of processor time: how busy the machine is does not count
 
 
 def test_outside_comfyui_the_root_file_does_nothing() -> None:

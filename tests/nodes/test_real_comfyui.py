@@ -42,7 +42,9 @@ def test_comfyui_tells_of_every_node(server: Server) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
-def test_a_workflow_runs_as_it_is_with_the_pixels_of_the_command(server: Server, workflow: Path, tmp_path: Path) -> None:
+def test_a_workflow_runs_as_it_is_with_the_pixels_of_the_command(
+    server: Server, workflow: Path, tmp_path: Path
+) -> None:
     written = server.folder / "output"
     shutil.rmtree(written)
     written.mkdir()
@@ -114,3 +116,50 @@ def test_a_wrong_path_is_one_sentence_on_the_node(server: Server) -> None:
     (failure,) = [told for kind, told in status["messages"] if kind == "execution_error"]
     assert failure["node_type"].startswith("MatteRead")
     assert "lies outside the folders that a workflow may read" in failure["exception_message"]
+
+
+def test_what_has_not_changed_does_not_run_again_and_a_changed_file_does(server: Server) -> None:
+    plates = server.folder / "input" / "changing"
+    shutil.copytree(ROOT / "samples" / "plate", plates)
+    prompt = server.prompt_of(TEMPLATE, frames="1001", out="changing/a.####.exr")
+    for node in prompt.values():
+        if "path" in node["inputs"]:
+            node["inputs"]["path"] = node["inputs"]["path"].replace("plate/", "changing/")
+    kind = {node["class_type"]: key for key, node in prompt.items()}
+    outputs(server.run(prompt))
+    assert set(prompt) - cached(server.run(prompt)) == {kind["MatteWriteSequence"]}  # it looks after its files itself
+    (plates / "mask.1001.png").touch()
+    ran = set(prompt) - cached(server.run(prompt))
+    assert {kind["MatteReadMatte"], kind["MatteTrimapFromMask"], kind["MatteEstimateAlpha"]} <= ran
+    assert kind["MatteReadPlate"] not in ran
+
+
+def test_the_network_is_one_of_comfyuis_models_and_comes_back_after_comfyui_unloaded_it(server: Server) -> None:
+    def loads() -> int:
+        return server.log.count("Requested to load NetM")
+
+    def run(grow: int) -> None:
+        outputs(server.run(server.prompt_of(TEMPLATE, frames="1001", grow=grow, out=f"unloaded/{grow}.####.exr")))
+
+    run(9)
+    before = loads()
+    assert before > 0
+    run(10)
+    assert loads() == before  # it had stayed
+    server.post("/free", {"unload_models": True})
+    for _ in range(2):  # ComfyUI does it after the prompt that comes next
+        outputs(
+            server.run(
+                {
+                    "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}},
+                    "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+                }
+            )
+        )
+    run(11)
+    assert loads() == before + 1
+
+
+def test_folders_of_extra_model_paths_hold_weights(server: Server) -> None:
+    (server.folder / "more-models" / "mine.safetensors").write_bytes(b"")
+    assert "mine.safetensors" in server.get("/models/matte")
