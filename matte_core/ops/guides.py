@@ -98,7 +98,10 @@ def keyframed_guide(
     ] = "",
     between: Annotated[
         str,
-        choice("From key to key: shape moves the outline, hold keeps it, dissolve fades.", lambda: keyframes.BETWEEN),
+        choice(
+            "shape moves the outline, hold keeps it, dissolve fades. Outside the keys the nearest is held.",
+            lambda: keyframes.BETWEEN,
+        ),
     ] = keyframes.BETWEEN[0],
 ) -> Shot:
     """A guide for every frame from masks or trimaps on keyframes; held before the first and after the last key."""

@@ -99,3 +99,24 @@ def test_a_viewer_whose_files_are_gone_says_so(matte_studio: Studio, folder: Pat
         assert 400 <= status < 500 and "plate.1002.png" in answer["error"]
 
     matte_studio(scenario)
+
+
+def test_the_error_of_a_frame_stands_on_write_and_names_verb_node_and_frame(matte_studio: Studio, folder: Path) -> None:
+    async def scenario(page: Page) -> None:
+        for number in (1001, 1002):
+            Image.fromarray(np.full((4, 6, 3), 128, np.uint8)).save(folder / "input" / f"plate.{number}.png")
+        Image.fromarray(np.full((4, 6), 255, np.uint8)).save(folder / "input" / "everything.1001.png")
+        prompt = {
+            "1": node("MatteReadPlate", path="plate.####.png", **READ),
+            "2": node("MatteReadMatte", path="everything.1001.png", channel="", frames="", missing="error"),
+            "3": node("MatteCleanPlate", plate=["1", 0], matte=["2", 0]),
+            "4": node("MatteWritePlate", plate=["3", 0], out="clean.####.exr"),
+        }
+        error = next(one for one in await page.run(prompt) if one["type"] == "execution_error")["data"]
+        assert error["node_id"] == "4"
+        sentence = (
+            "clean plate in node 3 (Clean Plate), frame 1001: none of the 2 frames looked at shows any background"
+        )
+        assert sentence in error["exception_message"]
+
+    matte_studio(scenario)
