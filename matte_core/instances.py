@@ -5,11 +5,13 @@ from __future__ import annotations
 import colorsys
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matte_core.colour import REC709_TAGS
 from matte_core.errors import UsageError
 from matte_core.frame import Json, Pixels
 from matte_core.io.image import read_header
@@ -83,8 +85,9 @@ def picked(matte: Shot, text: str) -> Shot:
 
 
 def in_colours(matte: Shot) -> Shot:
-    """A plate (3, H, W), premultiplied, in which each instance has a colour of its own, by its place in the matte."""
-    return make("colour instances", [matte], kind="plate", channels=("R", "G", "B"))
+    """A plate (3, H, W), linear Rec.709, premultiplied: each instance in a colour of its own, by its place."""
+    header = replace(matte.header, colour_space="Linear Rec.709 (sRGB)", linear=True, tags=REC709_TAGS)
+    return make("colour instances", [matte], kind="plate", header=header, channels=("R", "G", "B"))
 
 
 def colours(count: int) -> NDArray[np.float32]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tempfile
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,15 @@ def module(name: str) -> Any:
     return importlib.import_module(f"matte_pack.nodes.{name}")
 
 
+@contextmanager
+def aside() -> Iterator[None]:
+    """What nodes read, write and keep lies in a folder of its own meanwhile, which is gone at the end."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        for name in ("input", "output", "temp"):
+            Path(name).mkdir()
+        yield
+
+
 def node(kind: str, **values: Any) -> tuple[Any, ...]:
     """Outputs of a node."""
     with torch.inference_mode():  # as ComfyUI does
@@ -63,6 +74,8 @@ def execute(path: Path) -> Mapping[str, tuple[Any, ...]]:
 
 def picture(shot: Shot, number: int, matte: Shot | None = None) -> Image.Image:
     """A frame as a person sees it: a plate in sRGB, a matte grey; a straight foreground with its matte over grey."""
+    if shot.kind != "plate" and len(shot.channels) > 1:
+        shot = node("MatteInstanceColours", matte=shot)[0]
     light = _light(shot, number)
     if matte is not None:
         alpha = _light(matte, number)[:1]
@@ -95,6 +108,13 @@ def sheet(panels: Sequence[tuple[str, Image.Image]], columns: int = 4) -> Image.
         top = GAP + (place // columns) * (height + CAPTION + GAP)
         paper.paste(image, (left, top))
         draw.text((left + 2, top + image.height + 2), caption, INK, font)
+    return paper
+
+
+def written(text: str) -> Image.Image:
+    """Lines of text as a picture."""
+    paper = Image.new("RGB", (320, MOST_HEIGHT), (20, 20, 22))
+    ImageDraw.Draw(paper).multiline_text((8, 6), text, INK, ImageFont.load_default(11), spacing=3)
     return paper
 
 

@@ -1,32 +1,27 @@
-"""Writes web/docs/<Node>.md, the help that ComfyUI shows beside a node, from the nodes as they are now.
+"""Writes what ComfyUI shows of the nodes, from the nodes as they are now: web/docs and locales/en.
 
-Usage: make_node_docs.py [FOLDER].
+Usage: make_node_docs.py [FOLDER] [--pictures [NODE ...]]. web/docs/<Node>.md is the help beside a node, <Node>.jpg the
+picture in it: look at the pictures. locales/en holds every title, tip and name for translators to start from.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import sys
-import types
+import json
+import re
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import lab
+
+TYPES = {"MATTE_SHOT": "Shot", "MATTE_MODEL": "Matting model"}
 
 
-def mappings() -> Any:
-    """The pack's tables of nodes, without ComfyUI."""
-    package = types.ModuleType("matte_pack")
-    package.__path__ = [str(ROOT)]
-    sys.modules["matte_pack"] = package
-    return importlib.import_module("matte_pack.nodes.mappings")
-
-
-def page(node: Any, title: str) -> str:
-    """Markdown: what the node makes, a table of its inputs, a table of its outputs."""
-    inputs = {name: entry for group in node.INPUT_TYPES().values() for name, entry in group.items()}
-    lines = [f"# {title}", "", node.DESCRIPTION, "", "| Input | Takes | |", "| --- | --- | --- |"]
+def page(name: str, node: Any, title: str) -> str:
+    """Markdown: what the node makes, a picture, a table of its inputs, a table of its outputs."""
+    inputs = inputs_of(node)
+    lines = [f"# {title}", "", node.DESCRIPTION, "", f"![{title}]({name}.jpg)", ""]
+    lines += ["| Input | Takes | |", "| --- | --- | --- |"]
     lines += [
         f"| `{name}` | {_takes(kind, options)} | {_cell(options['tooltip'])} |"
         for name, (kind, options) in inputs.items()
@@ -36,6 +31,32 @@ def page(node: Any, title: str) -> str:
         made = zip(node.RETURN_NAMES, node.RETURN_TYPES, node.OUTPUT_TOOLTIPS, strict=True)
         lines += [f"| `{name}` | {kind} | {_cell(tip)} |" for name, kind, tip in made]
     return "\n".join(lines) + "\n"
+
+
+def inputs_of(node: Any) -> dict[str, Any]:
+    """Every input of a node by name."""
+    return {name: entry for group in node.INPUT_TYPES().values() for name, entry in group.items()}
+
+
+def words(node: Any, title: str) -> dict[str, Any]:
+    """The node's texts, as ComfyUI's locale files have them."""
+    made = enumerate(zip(node.RETURN_NAMES, node.OUTPUT_TOOLTIPS, strict=True)) if node.RETURN_TYPES else ()
+    return {
+        "display_name": _message(title),
+        "description": _message(node.DESCRIPTION),
+        "inputs": {
+            name: {"name": name.replace("_", " "), "tooltip": _message(options["tooltip"])}
+            for name, (_, options) in inputs_of(node).items()
+        },
+        "outputs": {
+            str(place): {"name": name.replace("_", " "), "tooltip": _message(tip)} for place, (name, tip) in made
+        },
+    }
+
+
+def _message(text: str) -> str:
+    """`text` with the characters quoted that mean something in the page's messages."""
+    return re.sub(r"[{}@|$]", lambda found: "{'" + found.group() + "'}", text)
 
 
 def _takes(kind: Any, options: dict[str, Any]) -> str:
@@ -52,15 +73,34 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "web" / "docs")
-    folder, nodes = parser.parse_args().folder, mappings()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, node in nodes.NODE_CLASS_MAPPINGS.items():
-        (folder / f"{name}.md").write_text(page(node, nodes.NODE_DISPLAY_NAME_MAPPINGS[name]), encoding="utf-8")
+    parser.add_argument("folder", type=Path, nargs="?", default=lab.ROOT)
+    parser.add_argument("--pictures", nargs="*", metavar="NODE", help="draw these nodes; without names, all of them")
+    arguments = parser.parse_args()
+    mappings = lab.module("mappings")
+    nodes, titles = mappings.NODE_CLASS_MAPPINGS, mappings.NODE_DISPLAY_NAME_MAPPINGS
+    folder = arguments.folder.resolve()
+    docs, locale = folder / "web" / "docs", folder / "locales" / "en"
+    docs.mkdir(parents=True, exist_ok=True)
+    for name, node in nodes.items():
+        (docs / f"{name}.md").write_text(page(name, node, titles[name]), encoding="utf-8")
+    write_json(locale / "nodeDefs.json", {name: words(node, titles[name]) for name, node in nodes.items()})
+    categories = {part for node in nodes.values() for part in node.CATEGORY.split("/")}
+    write_json(
+        locale / "main.json", {"nodeCategories": {part: part for part in sorted(categories)}, "dataTypes": TYPES}
+    )
+    if arguments.pictures is not None:
+        import node_pictures
+
+        for name, image in node_pictures.draw(arguments.pictures or list(nodes)):
+            lab.save(image, docs / f"{name}.jpg")
 
 
 if __name__ == "__main__":
-    sys.path.append(str(ROOT))
     main()

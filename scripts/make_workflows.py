@@ -128,7 +128,7 @@ def exr_layers() -> Workflow:
         "a layer per matte, under the plate's own header: windows, timecode, frame numbers; and the matte alone "
         "beside it. One pull makes both. Shot Info says what the plate is."
     )
-    layers: list[Shown] = [("R G B", foreground, alpha), ("A", alpha), ("layer foreground", foreground)]
+    layers: list[Shown] = [("R G B", foreground, alpha), ("A", alpha), ("straight R G B", foreground)]
     return Workflow("exr_layers", graph, [("plate", plate), *layers])
 
 
@@ -168,11 +168,12 @@ WORKFLOWS = (mask_to_matte, foreground_and_composite, refine_and_compare, exr_la
 
 def draw(workflow: Workflow, folder: Path) -> None:
     """The picture beside the workflow file: what its nodes made of the bundled plates."""
-    made = lab.execute(folder / f"{workflow.name}.json")
-    panels = [
-        (caption, lab.picture(made[str(node)][0], FRAME, *(made[str(matte)][0] for matte in mattes)))
-        for caption, node, *mattes in workflow.shown
-    ]
+    with lab.aside():
+        made = lab.execute(folder / f"{workflow.name}.json")
+        panels = [
+            (caption, lab.picture(made[str(node)][0], FRAME, *(made[str(matte)][0] for matte in mattes)))
+            for caption, node, *mattes in workflow.shown
+        ]
     lab.save(lab.sheet(panels, columns=2), folder / f"{workflow.name}.jpg")
 
 
@@ -185,7 +186,7 @@ def main() -> None:
         workflow = make()
         workflow.graph.save(arguments.folder / f"{workflow.name}.json")
         if arguments.pictures:
-            draw(workflow, arguments.folder)
+            draw(workflow, arguments.folder.resolve())
 
 
 if __name__ == "__main__":

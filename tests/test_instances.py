@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from matte_core import ops
+from matte_core.colour import load_config, resolve_space
 from matte_core.deliver import layer_names
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange, Header, Pixels, Window
@@ -80,7 +81,9 @@ def test_every_instance_has_a_colour_of_its_own() -> None:
     assert apart.min() > 0.05 and (colours(3) == drawn[:3]).all()
     layers = np.zeros((2, 1, 2), np.float32)
     layers[1, 0, 0] = 0.5
-    shown = made(in_colours(a_matte(layers, ("a", "b"))))
+    shot = in_colours(a_matte(layers, ("a", "b")))
+    shown = made(shot)
+    assert shot.header.linear and resolve_space(load_config(), shot.header, "", shot.header.colour_space).space
     assert np.allclose(shown[:, 0, 0], drawn[1] / 2) and not shown[:, 0, 1].any()
 
 
