@@ -23,7 +23,6 @@ WHAT_IT_IS = f"Matte Studio {__version__}: a host for Matte's nodes, not ComfyUI
 OWN_SCRIPTS = Path(__file__).parent / "web"
 OWN_NAME = "matte-studio"
 EMPTY_TABLES = (
-    "/i18n",
     "/global_subgraphs",
     "/node_replacements",
     "/templates/index_logo.json",
@@ -58,6 +57,7 @@ class PageRoutes:
             web.get("/object_info", self.nodes),
             web.get("/object_info/{name}", self.node),
             web.get("/system_stats", self.system),
+            web.get("/i18n", self.translations),
             web.get("/extensions", self.scripts),
             web.get("/extensions/{pack}/{path:.+}", self.script),
             web.get("/workflow_templates", self.templates),
@@ -107,6 +107,9 @@ class PageRoutes:
         place = inside(self._scripts.get(name, self._front / "extensions" / "core"), path)
         known = name in self._scripts or name == "core"
         return web.FileResponse(place) if known and place.is_file() else web.Response(status=404)
+
+    async def translations(self, request: web.Request) -> Reply:
+        return web.json_response(self._pack.translations())
 
     async def templates(self, request: web.Request) -> Reply:
         return web.json_response({self._pack.name: self._pack.templates()})

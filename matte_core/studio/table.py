@@ -83,15 +83,24 @@ class Table:
 
 @dataclass(frozen=True)
 class Pack:
-    """A loaded pack: its name in addresses, its folder of scripts and help pages, its workflows."""
+    """A loaded pack: its name in addresses, its folder, in it the scripts and help pages, and its workflows."""
 
     name: str
+    folder: Path
     web: Path | None
     workflows: Path | None
 
     def templates(self) -> list[str]:
         """Names of the workflows that the page offers as templates."""
         return sorted(file.stem for file in self.workflows.glob("*.json")) if self.workflows else []
+
+    def translations(self) -> dict[str, dict[str, Any]]:
+        """The pack's texts by language, as ComfyUI reads them from locales/<language>/."""
+        texts: dict[str, dict[str, Any]] = {}
+        for file in sorted((self.folder / "locales").glob("*/*.json")):
+            content = json.loads(file.read_text(encoding="utf-8"))
+            texts.setdefault(file.parent.name, {}).update(content if file.stem == "main" else {file.stem: content})
+        return texts
 
 
 @contextmanager
@@ -112,7 +121,12 @@ def loaded(folder: Path, table: Table) -> Iterator[Pack]:
         table.add(classes, getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {}), f"custom_nodes.{name}")
         web = getattr(module, "WEB_DIRECTORY", None)
         workflows = entry.parent / TEMPLATES
-        yield Pack(name, (entry.parent / web).resolve() if web else None, workflows if workflows.is_dir() else None)
+        yield Pack(
+            name,
+            entry.parent,
+            (entry.parent / web).resolve() if web else None,
+            workflows if workflows.is_dir() else None,
+        )
     finally:
         table.clear()
         for known in [known for known in sys.modules if known.split(".")[0] == PACKAGE]:

@@ -44,6 +44,19 @@ def test_a_plate_of_the_input_folder_is_read_and_shown(matte_studio: Studio, fol
     matte_studio(scenario)
 
 
+def test_the_page_gets_the_help_its_picture_and_the_texts(matte_studio: Studio) -> None:
+    async def scenario(page: Page) -> None:
+        (name,) = (await page.get("/workflow_templates"))[1]
+        assert (await page.get(f"/extensions/{name}/docs/MatteOver.md"))[1].startswith("# Over\n")
+        picture = await page.client.get(f"/extensions/{name}/docs/MatteOver.jpg")
+        assert (picture.status, picture.content_type) == (200, "image/jpeg")
+        texts = (await page.get("/i18n"))[1]["en"]
+        assert texts["nodeDefs"]["MatteOver"]["display_name"] == "Over"
+        assert texts["dataTypes"]["MATTE_SHOT"] == "Shot"
+
+    matte_studio(scenario)
+
+
 def test_a_path_outside_is_refused_at_the_node_in_one_sentence(matte_studio: Studio) -> None:
     async def scenario(page: Page) -> None:
         prompt = {"1": node("MatteReadPlate", path="/etc/passwd", **READ), "2": node("MatteShotInfo", shot=["1", 0])}
