@@ -27,8 +27,8 @@ NETWORK = {
     "webbrowser",
 }
 SYSTEM = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.startfile", "os.fork")
-# Studio is a server on this machine, and `matte studio --open` asks for the browser.
-SERVERS = {path for path in PACK if "studio" in path.relative_to(ROOT).parts}
+# Studio is a server on this machine, and `matte studio --open` asks for the browser; host answers ComfyUI's page.
+SERVERS = {path for path in PACK if "studio" in path.relative_to(ROOT).parts} | {ROOT / "nodes" / "host.py"}
 
 
 def spelt(node: ast.expr) -> str:
