@@ -14,13 +14,12 @@ from matte_core.engine.networks import Networks
 from matte_core.errors import Cancelled
 from matte_core.frame import Frame
 from matte_core.io.kept import KeptFrames
-from matte_core.models.base import Layers
 from matte_core.plan import Plan
 from matte_core.pull import Run
 from matte_core.shot import Shot
 
 from . import host
-from .remember import Memory, RememberingEngine
+from .remember import Memory
 
 CACHE_BYTES = 256_000_000
 Pulls = Sequence[tuple[Shot, Sequence[int]]]
@@ -32,26 +31,21 @@ _NETWORKS = Networks()
 def pull(
     pulls: Pulls,
     keep_going: bool = False,
-    answers: Memory[Layers] | None = None,
     watcher: host.ComfyHost | None = None,
 ) -> Generator[Frame]:
     """Frames of the shots, in order, each computed once; progress is shown on the running node.
 
     With `keep_going`, a frame whose source cannot be read costs its own outputs only and its error comes at the
     end. Raises FrameError, which names verb and frame, or ComfyUI's own interrupt. Networks are ComfyUI's models and
-    stay loaded until it needs their room; `answers` remembers what they said, and what they made is kept in the temp
-    folder: another codec does not run them again. `watcher` is the host that is asked and told; by default ComfyUI
-    while it runs a prompt.
+    stay loaded until it needs their room, and what they made is kept in the temp folder: neither another codec nor a
+    second look runs them again. `watcher` is the host that is asked and told; by default ComfyUI while it runs a
+    prompt.
     """
     watcher = watcher or host.ComfyHost()
     plan = Plan(pulls, KeptFrames(host.folder("temp") / KEPT))
-    if answers is None:
-        engine = Engine(host.device(), host.find_weights, watcher, _NETWORKS)
-    else:
-        engine = RememberingEngine(host.device(), host.find_weights, watcher, answers, _NETWORKS)
     run = Run(
         plan,
-        tools=engine,
+        tools=Engine(host.device(), host.find_weights, watcher, _NETWORKS),
         check=watcher.check,
         inside=torch.inference_mode,
         keep_going=keep_going,
@@ -72,14 +66,13 @@ def pull(
 
 
 class FrameCache:
-    """Frames by stamp, and the models' answers behind them.
+    """Frames by stamp, in memory.
 
     A stamp changes with the source files and the settings, so a kept frame is right in any later prompt.
     """
 
-    def __init__(self, limit: int = CACHE_BYTES, answers: Memory[Layers] | None = None) -> None:
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._frames: Memory[Frame] = Memory(limit)
-        self.answers: Memory[Layers] = answers if answers is not None else Memory(limit)
 
     def pulled(
         self, pulls: Pulls, keep: Callable[[Frame], Frame], watcher: host.ComfyHost | None = None
@@ -93,7 +86,7 @@ class FrameCache:
         ]
         order = sorted((number, place) for place, (_, numbers) in enumerate(missing) for number in numbers)
         if order:
-            with closing(pull(missing, answers=self.answers, watcher=watcher)) as frames:
+            with closing(pull(missing, watcher=watcher)) as frames:
                 for (number, place), frame in zip(order, frames, strict=True):
                     made[place][number] = kept = keep(frame)
                     self.put(stamps[place][number], kept)

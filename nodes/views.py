@@ -52,7 +52,7 @@ WHOLE_BYTES = 512_000_000
 MOST_VIEWS = 32
 HELD_BYTES = 2_000_000_000  # of pictures in memory (an IMAGE) that views keep alive
 
-WHOLE = FrameCache(WHOLE_BYTES, CACHE.answers)  # full frames, for values under the cursor and for close-ups
+WHOLE = FrameCache(WHOLE_BYTES)  # full frames, for values under the cursor and for close-ups
 
 
 @dataclass

@@ -35,7 +35,7 @@ def viewer(load: Any, comfy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     module, views, caches = load("viewer"), load("views"), load("pulling")
     small = caches.FrameCache()
     monkeypatch.setattr(views, "CACHE", small)
-    monkeypatch.setattr(views, "WHOLE", caches.FrameCache(views.WHOLE_BYTES, small.answers))
+    monkeypatch.setattr(views, "WHOLE", caches.FrameCache(views.WHOLE_BYTES))
     monkeypatch.setattr(module, "VIEWS", views.Views())
     return module
 
