@@ -31,6 +31,7 @@ from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
 from matte_core.trimap import describe_guide, snap
 from matte_core.windows import over_window_of
 
+REGIONS = ("background", "unknown", "foreground")
 STOPS = 4  # the shot's exposure is kept to a quarter of a stop, so that one mended frame does not change it
 
 
@@ -46,15 +47,52 @@ def view_of(plate: Shot) -> View:
     return replace(view, exposure=float(f"{2 ** (round(math.log2(exposure) * STOPS) / STOPS):.6g}"))
 
 
-def matte_of(plate: Shot, guide: Guide, name: str, precision: str, device: torch.device) -> Matte:
+def matte_of(
+    plate: Shot, guide: Guide, name: str, precision: str, device: torch.device, view: View | None = None
+) -> Matte:
     """The matte of `plate` by the model called `name`, told by `guide`: alpha (K, H, W) in 0..1.
 
-    Raises ModelError, UsageError or ColourError where it cannot be made, before a frame is computed.
+    `view` is the plate's, where it was asked for already. Raises ModelError, UsageError or ColourError where it
+    cannot be made, before a frame is computed.
     """
     card = model(name).card
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
     guides = _wanted(plate, guide, card)
+    return _described("estimate alpha", plate, guides, card, precision, device, view or view_of(plate), _layers(guides))
+
+
+def regions_of(plate: Shot, mask: Shot, name: str, precision: str, device: torch.device, view: View) -> Shot:
+    """What the model called `name` makes of a rough `mask`: (3 * K, H, W), the probabilities of background, unknown
+    and foreground of each of the mask's K layers.
+
+    Raises ModelError or UsageError where they cannot be made, before a frame is computed.
+    """
+    card = model(name).card
+    if card.answers != "trimap":
+        raise UsageError(f"{name} answers with an {card.answers}, not with a trimap. See: matte models")
+    guides = _wanted(plate, Guide(mask=mask), card)
+    channels = [f"{layer}.{region}" for layer in _layers(guides) for region in REGIONS]
+    return _described("estimate regions", plate, guides, card, precision, device, view, channels)
+
+
+def _layers(guides: Mapping[str, Shot]) -> Sequence[str]:
+    """Names of the mattes that a model makes, told by `guides`."""
+    first = next(iter(guides.values()), None)
+    return ["matte"] if first is None else ["matte" if name == "A" else name for name in first.channels]
+
+
+def _described(
+    verb: str,
+    plate: Shot,
+    guides: Mapping[str, Shot],
+    card: Card,
+    precision: str,
+    device: torch.device,
+    view: View,
+    channels: Sequence[str],
+) -> Shot:
+    """The shot that `verb` makes of the plate and the guides with the card's model, over the frames all have."""
     inputs = [plate, *guides.values()]
     both = FrameRange(n for n in plate.frames if all(n in shot.frames for shot in inputs))
     if not both:
@@ -68,19 +106,11 @@ def matte_of(plate: Shot, guide: Guide, name: str, precision: str, device: torch
         "version": card.version,
         "weights": card.weights.sha256 if card.weights else "",
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
-        "view": view_of(plate).to_parameters(),
+        "view": view.to_parameters(),
         "guides": list(guides),
     }
-    first = next(iter(guides.values()), plate)
-    return make(
-        "estimate alpha",
-        inputs,
-        parameters,
-        kind="matte",
-        frames=both,
-        header=replace(plate.header, colour_space="", linear=True),
-        channels=["matte"] if first is plate else ["matte" if name == "A" else name for name in first.channels],
-    )
+    header = replace(plate.header, colour_space="", linear=True)
+    return make(verb, inputs, parameters, kind="matte", frames=both, header=header, channels=channels)
 
 
 def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
@@ -91,7 +121,10 @@ def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
         raise UsageError(f"{card.name} needs a {missing[0]}, and none was given. Give one, or choose another model.")
     guides: dict[str, Shot] = {name: over_window_of(plate, given[name], name) for name in card.guides}
     for name, shot in guides.items():
-        _refuse_useless(shot, name)
+        if all(
+            source.declaration.lane != "device" for source in shot.lineage()
+        ):  # another model's answer is not there yet
+            _refuse_useless(shot, name)
     return guides
 
 
@@ -139,7 +172,8 @@ def _estimate(job: Job) -> Result:
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
         layers, state = engine.step(chosen, plate, guides, state, job.parameter("precision"))
-        alphas = cast(Sequence[Pixels], layers["alpha"].clamp_(0, 1).numpy())
+        answer = layers["alpha" if chosen.card.answers == "alpha" else "regions"]
+        alphas = cast(Sequence[Pixels], answer.clamp_(0, 1).numpy())
         for number, alpha in zip(numbers, alphas, strict=True):
             header = replace(job.frames[0][number].header, colour_space="", linear=True)
             pixels = np.array(alpha) if len(numbers) > 1 else alpha  # a view would keep the whole batch alive
@@ -177,3 +211,4 @@ def _batch(pictures: Sequence[Tensor]) -> Tensor:
 
 
 register(Verb("estimate alpha", _estimate, declare=_declare))
+register(Verb("estimate regions", _estimate, declare=_declare))

@@ -34,7 +34,7 @@ LAYERS = [
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},
     {"engine"},
-    {"matting", "sources", "deliver"},
+    {"matting", "joint", "sources", "deliver"},
     {"ops"},
     {"graph", "workflow", "cli", "farm", "studio", "train", "evaluate", "__main__"},
 ]

@@ -32,13 +32,14 @@ def train(recipe: str, data: Path | None, folder: Path | None, device: str, resu
     path = named.get(recipe, Path(recipe))
     if not path.is_file():
         raise UsageError(f"'{recipe}' is no recipe. Choose one of: {', '.join(named)}, or give a TOML file.")
-    screen, started = Screen(machine), time.monotonic()
-    first: dict[str, int] = {}
+    screen = Screen(machine)
+    first: dict[str, tuple[int, float]] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
-        since = first.setdefault(stage, done)
+        since, started = first.setdefault(stage, (done, time.monotonic()))
         left = (time.monotonic() - started) / max(done - since, 1) * (total - done)
-        screen.note(f"{stage}: {done} of {total}, about {left / 60:.0f} minutes left")
+        told = f", about {left / 60:.0f} minutes left" if done > since else ""
+        screen.note(f"{stage}: {done} of {total}{told}")
 
     weights = run_recipe(path, data, pick_device(device), resume, folder or Path("checkpoints") / path.stem, progress)
     screen.end(f"Done: {weights}", weights=str(weights))

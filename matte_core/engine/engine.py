@@ -112,7 +112,8 @@ class Engine:
         """
         card = model.card
         device = self.device_for(card)
-        net = self.network(model, card.memory * frames.shape[0] * frames.shape[-2] * frames.shape[-1])
+        height, width = within(card, frames.shape[-2], frames.shape[-1])
+        net = self.network(model, card.memory * frames.shape[0] * height * width)
         try:
             return self._whole(model, net, frames, guides, state, precision)
         except (torch.OutOfMemoryError, MemoryError):
@@ -129,12 +130,13 @@ class Engine:
         self, model: MattingModel, net: Any, frames: Tensor, guides: Guides, state: Any, precision: str
     ) -> tuple[Layers, Any]:
         card, device = model.card, self.device_for(model.card)
-        height, width = frames.shape[-2:]
-        padded = pad(frames, card.multiple).to(device)
-        given = {name: pad(guide, card.multiple).to(device) for name, guide in guides.items()}
+        size, smaller = (frames.shape[-2], frames.shape[-1]), within(card, frames.shape[-2], frames.shape[-1])
+        ready = pad(resized(frames.to(device), smaller), card.multiple)
+        given = {name: pad(resized(guide.to(device), smaller), card.multiple) for name, guide in guides.items()}
         with torch.inference_mode(), _autocast(device, precision):
-            layers, state = model.step(net, padded, given, state)
-        return {name: layer[..., :height, :width].float().cpu() for name, layer in layers.items()}, state
+            layers, state = model.step(net, ready, given, state)
+        cropped = {name: layer[..., : smaller[0], : smaller[1]].float() for name, layer in layers.items()}
+        return {name: resized(layer, size).cpu() for name, layer in cropped.items()}, state
 
     def _tiled(
         self, model: MattingModel, net: Any, frames: Tensor, guides: Guides, state: Any, precision: str
@@ -188,6 +190,22 @@ def _laid_out(net: Any, device: torch.device) -> Any:
     if isinstance(net, torch.nn.Module) and device.type == "cuda":
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
+
+
+def within(card: Card, height: int, width: int) -> tuple[int, int]:
+    """Height and width at which the model works: no side longer than the card's limit."""
+    longest = max(height, width)
+    if not 0 < card.side_limit < longest:
+        return height, width
+    scale = card.side_limit / longest
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """`picture` (T, C, H, W) at another size: interpolated when larger, averaged when smaller."""
+    if (picture.shape[-2], picture.shape[-1]) == size:
+        return picture
+    return functional.interpolate(picture, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _slice(guides: Guides, start: int, stop: int | None) -> Guides:

@@ -45,7 +45,8 @@ class Card:
     before, after frames of context; `carries` a state, with `warm_up` frames (None = from the first frame)
     batch         frames at once, speed only; `clip` frames that change each other's answer (0 = none)
     overlap       pixels of overlap when the picture is cut into tiles; None = it must see the whole frame
-    multiple      width and height are padded to a multiple of this; `side_limit` is the longest side, 0 = none
+    multiple      width and height are padded to a multiple of this
+    side_limit    a longer picture is shown to it reduced to this, guides too, and its answer enlarged; 0 = none
     precisions    what it may run in; the first is the default on a CPU, the last on CUDA
     memory        bytes per pixel of a frame while it works, beside its weights
     """
@@ -93,7 +94,10 @@ class MattingModel(Protocol):
         ...
 
     def step(self, net: Any, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
-        """Layers, e.g. {"alpha": (T, K, H, W)} in 0..1, for `frames` (T, 3, H, W) in the card's encoding.
+        """Layers, {"alpha": (T, K, H, W)} in 0..1, for `frames` (T, 3, H, W) in the card's encoding.
+
+        A model that answers with a trimap gives {"regions": (T, 3 * K, H, W)}: the probabilities of background,
+        unknown and foreground of layer after layer, which sum to 1.
 
         `guides` holds (T, K, H, W) per guide: a mask in 0..1 (1 = selected), a trimap of 0, 0.5 and 1.
         With context (before, after) T is before + batch + after and layers hold the batch alone.

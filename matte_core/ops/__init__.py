@@ -1,14 +1,16 @@
 """The operations: what a person can do, as plain functions over shots. Every face reads them from here."""
 
-from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, load_matting_model, refine_matte
+from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, joint_matte, load_matting_model, refine_matte
 from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
 from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
 from matte_core.ops.guides import (
     GROW,
     SHRINK,
     SOFTNESS,
+    TRIMAP_MODEL,
     clean_plate,
     difference_matte,
+    estimate_trimap,
     instances_from_masks,
     keyframed_guide,
     resize_to_plate,
@@ -29,6 +31,7 @@ __all__ = [
     "GROW",
     "SHRINK",
     "SOFTNESS",
+    "TRIMAP_MODEL",
     "agree_instances",
     "clean_plate",
     "despill",
@@ -36,10 +39,12 @@ __all__ = [
     "difference_matte",
     "estimate_alpha",
     "estimate_foreground",
+    "estimate_trimap",
     "instance_colours",
     "instances_from_cryptomatte",
     "instances_from_id_pass",
     "instances_from_masks",
+    "joint_matte",
     "keyframed_guide",
     "load_matting_model",
     "over",

@@ -7,12 +7,14 @@ from typing import Annotated
 from matte_core import compose
 from matte_core.engine.engine import PRECISIONS, pick_device, pick_precision
 from matte_core.guide import Guide
+from matte_core.joint import FUSIONS, joint_matte_of
 from matte_core.matting import matte_of
 from matte_core.models.base import ModelChoice
 from matte_core.models.catalogue import model as catalogue_model
 from matte_core.models.catalogue import names
 from matte_core.op import Output, choice, matte, number, op, plate
 from matte_core.op import model as model_port
+from matte_core.ops.guides import TRIMAP_MODEL
 from matte_core.ops.outputs import MATTE
 from matte_core.shot import Shot
 from matte_core.sources import hold_still
@@ -49,6 +51,25 @@ def estimate_alpha(
     chosen = matting_model or ModelChoice(model, precision)
     told = Guide(trimap=hold_still(guide, plate.frames))
     return matte_of(plate, told, chosen.name, chosen.precision, pick_device())
+
+
+@op("Joint Matte", "Matte/Alpha", [MATTE], aliases=["mask to matte", "net-t", "joint inference", "auto matte"])
+def joint_matte(
+    plate: Annotated[Shot, plate("The plate.")],
+    mask: Annotated[Shot, matte("A rough mask of the subject: too small, too large, soft or moved a little.")],
+    trimap_model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap"))] = TRIMAP_MODEL,
+    model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
+    fusion: Annotated[
+        str, choice("soft: both answers weighed; hard: alpha in the trimap's unknown alone.", lambda: tuple(FUSIONS))
+    ] = "soft",
+    precision: Annotated[str, choice("Arithmetic. auto: as the models' cards say.", lambda: PRECISIONS)] = "auto",
+    matting_model: Annotated[
+        ModelChoice | None, model_port("From Load Matting Model. Connected, it decides about the alpha.")
+    ] = None,
+) -> Shot:
+    """From a rough mask to a matte: a network finds the trimap, a model the alpha, and both answers become one."""
+    chosen, held = matting_model or ModelChoice(model, precision), hold_still(mask, plate.frames)
+    return joint_matte_of(plate, held, trimap_model, chosen.name, fusion, chosen.precision, pick_device())
 
 
 @op("Refine Matte", "Matte/Alpha", [MATTE], aliases=["black clip", "white clip", "choke", "erode", "dilate"])

@@ -7,12 +7,16 @@ from typing import Annotated
 
 from matte_core import clean_plate as plates
 from matte_core import difference, keyframes, masks, resize, trimap
+from matte_core.engine.engine import PRECISIONS, pick_device
+from matte_core.joint import trimap_of
+from matte_core.models.catalogue import names
 from matte_core.op import Output, choice, flag, integer, matte, number, op, picture, plate, text
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, scene_linear
 from matte_core.windows import over_window_of
 
 SHRINK, GROW, SOFTNESS = 8, 16, 1.0
+TRIMAP_MODEL = "net_t-small"
 
 
 TRIMAP = Output("matte", "trimap", "0 background, 0.5 unknown, 1 foreground.")
@@ -29,6 +33,17 @@ def trimap_from_mask(
 ) -> Shot:
     """A trimap around the edge of a mask: surely inside, surely outside, and a band to be solved."""
     return trimap.trimap_from_mask(mask, shrink, grow, softness)
+
+
+@op("Trimap (Net-T)", "Matte/Guides", [TRIMAP], aliases=["trimap generation", "auto trimap", "segmentation"])
+def estimate_trimap(
+    plate: Annotated[Shot, plate("The plate.")],
+    mask: Annotated[Shot, matte("A rough mask of the subject: too small, too large, soft or moved a little.")],
+    model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap"))] = TRIMAP_MODEL,
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> Shot:
+    """A trimap from the plate and a rough mask: where the subject surely is and is not, as a network sees it."""
+    return trimap_of(plate, hold_still(mask, plate.frames), model, precision, pick_device())
 
 
 @op(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
@@ -20,10 +21,33 @@ CROPS_PER_SHARD = 32
 _TOLERANCE = 3e-4
 
 Progress = Callable[[int, int], None]
+S = TypeVar("S", bound="Stored")
+
+
+class Stored:
+    """A dataclass of arrays, one entry per crop, that lies on disk as one file."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def save(self, path: Path) -> None:
+        """Write the shard to `path`, whole or not at all."""
+        beside = path.with_suffix(".part")
+        with beside.open("wb") as file:
+            np.savez(file, **{name: getattr(self, name) for name in self.__dataclass_fields__})
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The shard in the file `path`. Raises SourceError where it is no shard."""
+        try:
+            with np.load(path, allow_pickle=False) as fields:
+                return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+        except (OSError, ValueError, KeyError) as error:
+            raise SourceError(f"{path} is no shard of crops ({error}). Delete it and make the bank again.") from error
 
 
 @dataclass(frozen=True)
-class Shard:
+class Shard(Stored):
     """Crops as they lie on disk, N of them, S pixels a side.
 
     `pixels` (N, S, S, 3) float16 in the crop's own light; `alpha`, `contrast` (mean difference of foreground and
@@ -41,22 +65,6 @@ class Shard:
 
     def __len__(self) -> int:
         return len(self.alpha)
-
-    def save(self, path: Path) -> None:
-        """Write the shard to `path`, whole or not at all."""
-        beside = path.with_suffix(".part")
-        with beside.open("wb") as file:
-            np.savez(file, **{name: getattr(self, name) for name in self.__dataclass_fields__})
-        beside.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Shard:
-        """The shard in the file `path`. Raises SourceError where it is no shard."""
-        try:
-            with np.load(path, allow_pickle=False) as fields:
-                return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError) as error:
-            raise SourceError(f"{path} is no shard of crops ({error}). Delete it and make the bank again.") from error
 
 
 def classic_solves(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -89,22 +97,38 @@ def make_bank(
 
     A crop depends on the seed, its shard's number and its place in it alone.
     """
+
+    def shard(index: int) -> Shard:
+        crops = [make_crop((seed, index, place), size, photographs) for place in range(CROPS_PER_SHARD)]
+        return pack([(crop.scene.shape, crop) for crop in crops])
+
+    fill_folder(folder, seed, shards, shard, progress)
+
+
+def fill_folder(
+    folder: Path, seed: int, shards: int, make: Callable[[int], Stored], progress: Progress | None = None
+) -> None:
+    """Write the shards that `make` gives for the numbers from 0 to `shards`, where they are not in `folder` yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(shards):
         path = folder / f"{seed:04d}_{index:05d}.npz"
         if not path.exists():
-            crops = [make_crop((seed, index, place), size, photographs) for place in range(CROPS_PER_SHARD)]
-            pack([(crop.scene.shape, crop) for crop in crops]).save(path)
+            make(index).save(path)
         if progress:
             progress(index + 1, shards)
 
 
 def load_bank(folder: Path) -> Iterator[Shard]:
     """The shards in `folder`, in name order. Raises SourceError where there is none."""
+    return load_shards(folder, Shard)
+
+
+def load_shards(folder: Path, kind: type[S]) -> Iterator[S]:
+    """The shards of `kind` in `folder`, in name order. Raises SourceError where there is none."""
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         raise SourceError(f"{folder} holds no crops (*.npz). Make a bank first.")
-    return map(Shard.load, paths)
+    return map(kind.load, paths)
 
 
 def _bytes(values: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:

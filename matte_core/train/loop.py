@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -13,17 +11,11 @@ import torch
 from torch import nn
 
 from matte_core.errors import ModelError, OutputError, SourceError, UsageError
-from matte_core.models.net_m.net import NetM
-from matte_core.train.bank import Shard, load_bank, make_bank
-from matte_core.train.batches import Batch, Crops
 from matte_core.train.checkpoint import Run
-from matte_core.train.losses import matting_loss
-from matte_core.train.plot import save_curve, save_mattes
+from matte_core.train.plot import save_curve
 from matte_core.train.procedural.photographs import load_photographs
 from matte_core.train.recipe import Recipe, parse_recipe
-from matte_core.train.validation import make_validation, validate
-
-Progress = Callable[[str, int, int], None]
+from matte_core.train.tasks import Batch, Progress, Task
 
 
 def train(
@@ -33,7 +25,7 @@ def train(
 
     data      folder of scene-linear photographs (.exr, .hdr) for textures; None makes all textures procedurally
     resume    go on from the folder's checkpoint: the same curve as if it had never stopped
-    folder    gets bank/, validation/, last.pt, curve.png, mattes_*.png and net.pt; a bank there is used again
+    folder    gets bank/, validation/, last.pt, curve.png, scores, pictures and net.pt; a bank there is used again
     progress  told what is done, how much of it, and out of how much
 
     Raises UsageError for a bad recipe or a folder that already holds a run, SourceError for data or a
@@ -43,19 +35,20 @@ def train(
     recipe = parse_recipe(text)
     if not resume and (folder / "last.pt").exists():
         raise UsageError(f"{folder} holds a run already. Resume it or choose another folder.")
-    crops, held_out = _data(recipe, data, folder, progress)
-    run = _start(recipe, device, folder)
+    task = recipe.make_task()
+    _prepare(task, data, folder, progress)
+    run = _start(recipe, task, device, folder)
     if resume:
         run.resume(folder, text, device)
     for iteration in range(run.iteration, recipe.optimisation.iterations):
-        batch = crops.draw(recipe.seed, iteration, recipe.optimisation.batch, recipe.data.part).to(device)
-        losses = step(run, recipe, batch)
+        batch = task.draw(recipe.seed, iteration, recipe.optimisation.batch).to(device)
+        losses = step(run, recipe, task, batch, device)
         if run.iteration % recipe.pace.note == 0:
             run.curve.add_losses(run.iteration, losses)
             progress("train", run.iteration, recipe.optimisation.iterations)
         last = run.iteration == recipe.optimisation.iterations
         if last or run.iteration % recipe.pace.validate == 0:
-            _look(run, held_out, folder, device)
+            run.curve.add_scores(run.iteration, task.look(run.average, folder, run.iteration, device))
         if last or run.iteration % recipe.pace.save == 0:
             run.save(folder, text)
             save_curve(run.curve, folder / "curve.png")
@@ -63,14 +56,14 @@ def train(
     return folder / "net.pt"
 
 
-def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
+def step(run: Run, recipe: Recipe, task: Task, batch: Batch, device: torch.device) -> dict[str, float]:
     """One iteration on `run`, in place; returns the losses by name, and their weighted sum as "total"."""
     plan = recipe.optimisation
     for group in run.optimiser.param_groups:
         group["lr"] = plan.rate * _rate(run.iteration, plan.warm_up, plan.iterations)
-    with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
-        answer = run.net(batch.pixels, batch.trimap, batch.solved)
-    total, parts = matting_loss(answer.alpha, answer.logit, batch.truth, batch.unknown, batch.contrast, recipe.losses)
+    with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
+        answer = task.answer(run.net, batch)
+    total, parts = task.loss(answer, batch)
     if not bool(torch.isfinite(total)):
         raise ModelError(f"the loss is no number at iteration {run.iteration}. Lower the rate in the recipe.")
     run.optimiser.zero_grad(set_to_none=True)
@@ -82,9 +75,9 @@ def step(run: Run, recipe: Recipe, batch: Batch) -> dict[str, float]:
     return {"total": float(total.detach()), **parts}
 
 
-def _start(recipe: Recipe, device: torch.device, folder: Path) -> Run:
+def _start(recipe: Recipe, task: Task, device: torch.device, folder: Path) -> Run:
     torch.manual_seed(recipe.seed)
-    net = NetM(recipe.network).to(device)
+    net = task.build().to(device)
     if recipe.start:
         _take(net, folder.parent / recipe.start, device)
     matrices = [p for p in net.parameters() if p.ndim > 1]
@@ -94,7 +87,7 @@ def _start(recipe: Recipe, device: torch.device, folder: Path) -> Run:
     return Run(net, copy.deepcopy(net).eval(), torch.optim.AdamW(groups, plan.rate, betas=(0.9, 0.98)))
 
 
-def _take(net: NetM, path: Path, device: torch.device) -> None:
+def _take(net: nn.Module, path: Path, device: torch.device) -> None:
     """Start from the weights in `path`. Raises SourceError where they are missing or do not fit."""
     try:
         net.load_state_dict(torch.load(path, map_location=device, weights_only=True))
@@ -102,33 +95,12 @@ def _take(net: NetM, path: Path, device: torch.device) -> None:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 
 
-def _data(recipe: Recipe, data: Path | None, folder: Path, progress: Progress) -> tuple[Crops, Crops]:
-    """The bank and the validation crops, made where they are not there yet."""
+def _prepare(task: Task, data: Path | None, folder: Path, progress: Progress) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from error
-    photographs = load_photographs(data) if data else []
-    plan, held_out = recipe.data, folder / "validation" / "named.npz"
-    make_bank(
-        folder / "bank", plan.seed, plan.shards, plan.size, photographs, lambda done, all_: progress("bank", done, all_)
-    )
-    make_validation(held_out, plan.size, plan.validation, photographs)
-    return Crops(islice(load_bank(folder / "bank"), plan.shards)), Crops([Shard.load(held_out)])
-
-
-def _look(run: Run, crops: Crops, folder: Path, device: torch.device) -> None:
-    """Validate the averaged network, note the scores and draw its mattes."""
-    average = run.average
-    assert isinstance(average, NetM)
-    scores = validate(average, crops, device)
-    run.curve.add_scores(run.iteration, {name: score.absolute[0] for name, score in scores.items() if name == "all"})
-    table = [f"{'kind':28s} {'net':>8s} {'closed':>8s} {'prior':>8s}   mean absolute, then squared e-3"]
-    for name, score in scores.items():
-        errors = [*score.absolute, *(1000 * value for value in score.squared)]
-        table.append(f"{name:28s} " + " ".join(f"{error:8.4f}" for error in errors))
-    (folder / f"scores_{run.iteration:06d}.txt").write_text("\n".join(table) + "\n", encoding="utf-8")
-    save_mattes(average, crops, folder / f"mattes_{run.iteration:06d}.png", device)
+    task.prepare(folder, load_photographs(data) if data else [], progress)
 
 
 def _rate(iteration: int, warm_up: int, iterations: int) -> float:

@@ -1,19 +1,18 @@
-"""Pictures of a run: the learning curve, and mattes beside the truth."""
+"""Pictures of a run: the learning curve, and rows of answers beside the truth."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from matte_core.errors import OutputError
-from matte_core.models.net_m.net import NetM
-from matte_core.train.batches import Crops
 from matte_core.train.checkpoint import Curve
-from matte_core.train.validation import answers
 
 Picture = NDArray[np.uint8]
 _WIDTH, _HEIGHT, _MARGIN = 1000, 600, 70
@@ -37,22 +36,20 @@ def save_curve(curve: Curve, path: Path) -> None:
     _write(path, canvas)
 
 
-@torch.no_grad()
-def save_mattes(net: NetM, crops: Crops, path: Path, device: torch.device) -> None:
-    """Write a PNG with a row for every kind of crop: picture, trimap, truth, network, closed form, colour prior."""
-    first = {kind: index for index, kind in reversed(list(enumerate(crops.kinds)))}
-    rows = []
-    for kind, index in first.items():
-        batch = crops.span(index, 1).to(device)
-        known = torch.where(batch.unknown > 0, 0.0, batch.trimap)
-        mattes = [*(answers(net, batch)[0] * batch.unknown[0] + known[0])]
-        picture = batch.pixels[0].clamp(0, 1).pow(1 / 2.2 if bool(batch.light[0] > 0) else 1).cpu()
-        maps = [batch.trimap[0, 0], batch.truth[0, 0], *mattes]
-        tiles = [picture.permute(1, 2, 0).numpy()[..., ::-1], *(m.cpu().numpy()[..., None].repeat(3, 2) for m in maps)]
-        row = np.ascontiguousarray(np.round(np.concatenate(tiles, 1) * 255).astype(np.uint8))
-        cv2.putText(row, kind, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 200, 255), 1, cv2.LINE_AA)
-        rows.append(row)
-    _write(path, np.concatenate(rows))
+def tile(values: Tensor) -> Picture:
+    """A picture (H, W, 3), blue first, of display-referred `values` (3, H, W) or of a matte (1, H, W), 0..1."""
+    colours = values.detach().float().clamp(0, 1).expand(3, -1, -1).flip(0).permute(1, 2, 0)
+    return np.ascontiguousarray((colours * 255).round().to("cpu", torch.uint8).numpy())
+
+
+def save_rows(rows: Mapping[str, Sequence[Picture]], path: Path) -> None:
+    """Write a PNG with a row of tiles of one size under every name."""
+    drawn = []
+    for name, tiles in rows.items():
+        row = np.ascontiguousarray(np.concatenate(tiles, 1))
+        cv2.putText(row, name, (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 200, 255), 1, cv2.LINE_AA)
+        drawn.append(row)
+    _write(path, np.concatenate(drawn))
 
 
 def _grid(canvas: Picture, low: float, high: float, last: int) -> None:

@@ -8,24 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from matte_core.errors import UsageError
-from matte_core.models.net_m.net import Settings
-from matte_core.train.losses import LossWeights
+from matte_core.train.tasks import Task, find_task
 
 RECIPES = Path(__file__).parent / "recipes"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Data:
-    """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
-
-    Training sees a random part of each crop, of `part` pixels a side (0 = all of it)."""
-
-    seed: int = 1
-    shards: int = 130
-    size: int = 192
-    part: int = 0
-    validation: int = 8
 
 
 @dataclass(frozen=True)
@@ -54,27 +40,36 @@ class Pace:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run: which seed, network, data, losses and schedule.
+    """One training run: which task, seed, network, data, losses and schedule.
 
-    `start` names weights to start from (a net.pt beside the run's folder), "" for none.
+    `task` names an entry of `train.tasks`, whose own dataclasses `network`, `data` and `losses` are. `start` names
+    weights to start from (a net.pt beside the run's folder), "" for none.
     """
 
     name: str
+    network: Any
+    data: Any
+    losses: Any
+    task: str = "net_m"
     seed: int = 0
     start: str = ""
-    network: Settings = field(default_factory=Settings)
-    data: Data = field(default_factory=Data)
-    losses: LossWeights = field(default_factory=LossWeights)
     optimisation: Optimisation = field(default_factory=Optimisation)
     pace: Pace = field(default_factory=Pace)
+
+    def make_task(self) -> Task:
+        """The task that the recipe is for, without its data."""
+        return find_task(self.task)(self.network, self.data, self.losses)
 
 
 def parse_recipe(text: str) -> Recipe:
     """The recipe written in TOML. Raises UsageError for what is no TOML, no such setting, or of the wrong type."""
     try:
-        return _build(Recipe, tomllib.loads(text), "")
+        entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the recipe is not TOML ({error}). Correct it there.") from error
+    task = find_task(str(entries.get("task", Recipe.task)))
+    tables = {name: _value(getattr(task, name), entries.pop(name, {}), name) for name in ("network", "data", "losses")}
+    return _build(Recipe, entries | tables, "")
 
 
 def _build(kind: type[T], entries: dict[str, Any], where: str) -> T:
@@ -101,6 +96,6 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if get_origin(kind) is Literal and value not in get_args(kind):
         raise UsageError(f"the recipe's {where} is {value!r}. Choose one of: {', '.join(get_args(kind))}.")
-    if isinstance(kind, type) and not isinstance(value, kind):
+    if kind is not Any and isinstance(kind, type) and not isinstance(value, kind):
         raise UsageError(f"the recipe's {where} must be a {kind.__name__}, not {value!r}. Correct it.")
     return value

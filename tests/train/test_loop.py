@@ -123,12 +123,12 @@ def test_resuming_with_another_recipe_or_without_a_checkpoint_is_refused(folder:
 
 def test_training_lowers_the_loss(folder: Path) -> None:
     recipe = parse_recipe(RECIPE)
-    run = loop._start(recipe, CPU, folder)
-    crops = Crops(load_bank(folder / "bank"))
-    batch = crops.draw(0, 0, 2)
-    losses = [loop.step(run, recipe, batch)["total"] for _ in range(6)]
+    task = recipe.make_task()
+    run = loop._start(recipe, task, CPU, folder)
+    batch = Crops(load_bank(folder / "bank")).draw(0, 0, 2)
+    losses = [loop.step(run, recipe, task, batch, CPU)["total"] for _ in range(6)]
     run.iteration = 2
-    losses += [loop.step(run, recipe, batch)["total"] for _ in range(6)]
+    losses += [loop.step(run, recipe, task, batch, CPU)["total"] for _ in range(6)]
     assert min(losses[6:]) < losses[0]
 
 
@@ -168,6 +168,8 @@ def test_a_recipe_is_read_strictly() -> None:
         ('seed = "x"', "must be a int"),
         ("= 3", "not TOML"),
         ('[network]\ninputs = "smell"', "Choose one of: picture, colours, solves"),
+        ('task = "net_x"', "Choose one of: net_m, net_t"),
+        ('task = "net_t"\n[data.masks]\nmargins = 3', "data.masks.margins is no setting"),
     ):
         with pytest.raises(UsageError, match=said):
             parse_recipe(f'name = "a"\n{wrong}\n')
@@ -176,7 +178,8 @@ def test_a_recipe_is_read_strictly() -> None:
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_that_ship_are_valid(path: Path) -> None:
     recipe = parse_recipe(path.read_text(encoding="utf-8"))
-    parameters = sum(parameter.numel() for parameter in NetM(recipe.network).parameters())
+    net = recipe.make_task().build()
+    parameters = sum(parameter.numel() for parameter in net.parameters())
     assert 500_000 < parameters < 2_000_000
 
 
@@ -235,9 +238,10 @@ def test_a_run_starts_from_the_weights_its_recipe_names(folder: Path, tmp_path: 
     recipe = start(folder, tmp_path / "run")
     torch.save(NetM(TINY).state_dict(), tmp_path / "before.pt")
     recipe.write_text('start = "before.pt"\n' + RECIPE, encoding="utf-8")
-    run = loop._start(parse_recipe(recipe.read_text()), CPU, tmp_path / "run")
+    parsed = parse_recipe(recipe.read_text())
+    run = loop._start(parsed, parsed.make_task(), CPU, tmp_path / "run")
     before = torch.load(tmp_path / "before.pt", weights_only=True)
     assert all(torch.equal(value, before[name]) for name, value in run.net.state_dict().items())
     (tmp_path / "before.pt").unlink()
     with pytest.raises(SourceError, match="weights to start from"):
-        loop._start(parse_recipe(recipe.read_text()), CPU, tmp_path / "run")
+        loop._start(parsed, parsed.make_task(), CPU, tmp_path / "run")

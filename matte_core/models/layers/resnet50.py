@@ -1,6 +1,8 @@
-"""ResNet-50 at output stride 16, its last stage dilated. Source: He et al. 2016; Chen et al. 2018."""
+"""ResNet-50, or a narrower one of its kind, at output stride 16. Source: He et al. 2016; Chen et al. 2018."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,16 +27,29 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """Features at a quarter (256), an eighth (512) and a sixteenth (2048) of the size of (N, channels, H, W)."""
+    """Features at a quarter, an eighth and a sixteenth of the size of (N, channels, H, W).
 
-    def __init__(self, channels: int = 3, dilations: tuple[int, ...] = (1, 2, 1)) -> None:
+    `inner` are the widths inside the bottlenecks of the four stages, of which each gives 4 times as many
+    channels, and `counts` their numbers of bottlenecks; the last stage keeps its size, dilated by `dilations`.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        stem: int = 64,
+        inner: Sequence[int] = (64, 128, 256, 512),
+        counts: Sequence[int] = (3, 4, 6, 3),
+        dilations: Sequence[int] = (1, 2, 1),
+    ) -> None:
         super().__init__()
-        self.enter = _normed(channels, 64, 7, 2)
-        self.first = _stage(64, 64, 3, 1)
-        self.second = _stage(256, 128, 4, 2)
-        self.third = _stage(512, 256, 6, 2)
-        fourth = [Bottleneck(1024 if not place else 2048, 512, 1, wide) for place, wide in enumerate(dilations)]
-        self.fourth = nn.Sequential(*fourth)
+        wide = [4 * width for width in inner]
+        self.enter = _normed(channels, stem, 7, 2)
+        self.first = _stage(stem, inner[0], counts[0], 1)
+        self.second = _stage(wide[0], inner[1], counts[1], 2)
+        self.third = _stage(wide[1], inner[2], counts[2], 2)
+        turns = [dilations[place % len(dilations)] for place in range(counts[3])]
+        before = [wide[2], *[wide[3]] * (counts[3] - 1)]
+        self.fourth = nn.Sequential(*(Bottleneck(b, inner[3], 1, turn) for b, turn in zip(before, turns, strict=True)))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         values = functional.max_pool2d(functional.relu(self.enter(picture)), 3, 2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -17,6 +18,7 @@ from matte_core.train.procedural.textures import make_texture, plain
 from matte_core.train.procedural.trimaps import Trimap, make_trimap, usable
 
 _TRIES = 20
+Look = Callable[[Random, Shape, int], Shape]
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,18 @@ def make_crop(seed: tuple[int, ...], size: int, photographs: Photographs, scene:
     return crop
 
 
-def _compose(random: Random, size: int, photographs: Photographs, scene: Scene) -> Crop:
-    shape = _view(random, make_shape(random, scene.shape, size * 3 // 2), size)
+def make_subject(seed: tuple[int, ...], size: int, photographs: Photographs, scene: Scene | None = None) -> Crop:
+    """Like `make_crop`, but the subject is seen whole, or cut by the picture's edge where its canvas ended."""
+    random = np.random.default_rng(seed)
+    for _ in range(_TRIES):
+        crop = _compose(random, size, photographs, scene or pick_scene(random), _whole)
+        if usable(crop.trimap):
+            break
+    return crop
+
+
+def _compose(random: Random, size: int, photographs: Photographs, scene: Scene, look: Look | None = None) -> Crop:
+    shape = (look or _view)(random, make_shape(random, scene.shape, size * 3 // 2), size)
     alpha = shape.alpha
     foreground = _painted(random, shape, make_texture(random, size, photographs))
     background = _behind(random, make_texture(random, size, photographs), foreground, scene, photographs)
@@ -114,6 +126,22 @@ def _view(random: Random, shape: Shape, size: int) -> Shape:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     stack = np.concatenate([shape.alpha[..., None], shape.shade], axis=2)
     seen = cv2.warpAffine(stack, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    return replace(shape, alpha=np.clip(seen[..., 0], 0, 1), shade=np.ascontiguousarray(seen[..., 1:]))
+
+
+def _whole(random: Random, shape: Shape, size: int) -> Shape:
+    """The square about all of the shape, with some room around it, inside its canvas; mirrored half of the time."""
+    canvas = len(shape.alpha)
+    rows, columns = np.nonzero(shape.alpha > 0.5)
+    if not len(rows):
+        return _view(random, shape, size)
+    low, high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()]) + 1
+    side = int(np.clip(max(high - low) * random.uniform(1.05, 1.9), canvas / 4, canvas))
+    first, last = np.maximum(high - side, 0), np.minimum(low, canvas - side)
+    top, left = random.integers(first, np.maximum(first, last) + 1).tolist()
+    stack = np.concatenate([shape.alpha[..., None], shape.shade], axis=2)[top : top + side, left : left + side]
+    method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    seen = cv2.resize(stack[:, ::-1] if random.random() < 0.5 else stack, (size, size), interpolation=method)
     return replace(shape, alpha=np.clip(seen[..., 0], 0, 1), shade=np.ascontiguousarray(seen[..., 1:]))
 
 

@@ -1,0 +1,90 @@
+"""The small Net-T as a model: probabilities of background, unknown and foreground from a plate and a rough mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from matte_core.errors import ModelError
+from matte_core.models.base import Card, Guides, Layers, Weights
+from matte_core.models.net_t.net import NetT, Settings
+from matte_core.models.weights import load_into
+
+SMALL = Settings(
+    stem=16, inner=(8, 16, 40, 72), counts=(2, 3, 5, 3), pyramid=48, skip=16, dropout=(0.0, 0.0), colours=True
+)
+_NOTHING, _SOLID = 0.05, 0.95  # a mask wholly below or above these leaves nothing to be found
+
+
+@dataclass(frozen=True)
+class NetTModel:
+    """A Net-T of `settings` with the weights of its `card`."""
+
+    card: Card
+    settings: Settings
+
+    def load(self, weights: Path | None, device: torch.device) -> NetT:
+        """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
+        if weights is None:
+            raise ModelError(f"{self.card.name} needs its weights. Install Matte again.")
+        net = NetT(self.settings)
+        load_into(net, weights, device)
+        return net
+
+    def step(self, net: NetT, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
+        """{"regions": (T, 3 * K, H, W)}: background, unknown, foreground of each of the K layers of guides["mask"].
+
+        The three sum to 1. A layer whose mask is empty is background, one whose mask is full is foreground.
+        """
+        device = next(net.parameters()).device
+        pictures, masks = torch.nan_to_num(frames).to(device), guides["mask"].to(device)
+        found = [
+            torch.cat([_regions(net, picture, mask) for mask in layers])
+            for picture, layers in zip(pictures, masks, strict=True)
+        ]
+        return {"regions": torch.stack(found)}, state
+
+
+def _regions(net: NetT, picture: Tensor, mask: Tensor) -> Tensor:
+    """(3, H, W) of `picture` (3, H, W) and one `mask` (H, W)."""
+    certain = None
+    if bool(mask.max() <= _NOTHING):
+        certain = 0
+    elif bool(mask.min() >= _SOLID):
+        certain = 2
+    if certain is not None:
+        regions = mask.new_zeros(3, *mask.shape)
+        regions[certain] = 1
+        return regions
+    logits = net(picture[None].contiguous(memory_format=torch.channels_last), mask.clamp(0, 1)[None, None])
+    return torch.softmax(logits[0].float(), 0)
+
+
+_WEIGHTS = Weights(
+    file="net_t-small.safetensors",
+    sha256="03f5a7457ca082e84f1c55f1159391ec1b67faed45b803fb271f177bbbf1c15a",
+    licence="Apache-2.0",
+    commercial=True,
+    megabytes=1.9,
+    origin="interim",
+)
+NET_T_SMALL = NetTModel(
+    Card(
+        name="net_t-small",
+        title="Net-T small",
+        answers="trimap",
+        guides=("mask",),
+        encoding="display",
+        multiple=NetT.multiple,
+        side_limit=512,
+        precisions=("fp32", "bf16"),
+        memory=1200,
+        weights=_WEIGHTS,
+        note="Trained here on procedural pictures. Works on a copy of at most 512 pixels a side.",
+    ),
+    SMALL,
+)
