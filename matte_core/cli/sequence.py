@@ -19,6 +19,7 @@ from matte_core.guide import Guide
 from matte_core.instances import RULES
 from matte_core.io.cryptomatte_shots import read_cryptomatte
 from matte_core.io.sequence import Missing
+from matte_core.joint import FUSIONS, joint_matte_of
 from matte_core.matting import matte_of
 from matte_core.models.catalogue import model
 from matte_core.shot import Shot
@@ -49,6 +50,8 @@ class Settings:
     precision: str
     compression: str
     depth: str
+    trimap_model: str
+    fusion: str
     shrink: int
     grow: int
     softness: float
@@ -97,6 +100,19 @@ class Settings:
 @click.option("--precision", default="auto", show_default=True, help=", ".join(PRECISIONS))
 @click.option("--compression", default="zip", show_default=True, help="Codec of the EXR files.")
 @click.option("--depth", default="half", show_default=True, help="half or float.")
+@click.option(
+    "--trimap-model",
+    default="",
+    metavar="NAME",
+    help="Network that finds the trimap from the mask and the plate, in place of --shrink and --grow: net_t-small.",
+)
+@click.option(
+    "--fusion",
+    default="soft",
+    show_default=True,
+    type=click.Choice(list(FUSIONS)),
+    help="How the network's trimap and the alpha become one.",
+)
 @click.option(
     "--shrink", default=ops.SHRINK, show_default=True, help="Pixels the mask is shrunk to be surely foreground."
 )
@@ -165,7 +181,13 @@ def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.de
     else:
         source = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
     guide = hold_still(source, plate.frames)
-    if settings.mask:
-        guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
-    alpha = matte_of(plate, Guide(trimap=guide), settings.model, settings.precision, device)
+    if settings.trimap_model:
+        if not settings.mask:
+            raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
+        names, fusion = (settings.trimap_model, settings.model), settings.fusion
+        alpha = joint_matte_of(plate, guide, *names, fusion, settings.precision, device)
+    else:
+        if settings.mask:
+            guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
+        alpha = matte_of(plate, Guide(trimap=guide), settings.model, settings.precision, device)
     return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)
