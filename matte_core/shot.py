@@ -130,6 +130,11 @@ class Shot:
     notes: tuple[str, ...] = ()
     maker: str = ""
 
+    def __str__(self) -> str:
+        """The shot in a few words: hosts show their values so, and a description of all its inputs is pages long."""
+        window = self.header.display
+        return f"{self.kind}, frames {self.frames}, {window.width}x{window.height}, by {self.verb}"
+
     @property
     def declaration(self) -> Declaration:
         cached = self.__dict__.get("_declaration")

@@ -104,3 +104,7 @@ def test_a_description_of_another_version_is_refused() -> None:
 def test_a_parameter_that_cannot_be_written_down_is_refused_at_once() -> None:
     with pytest.raises(TypeError):
         make("a smooth", [a_graph()], {"width": object()})
+
+
+def test_a_shot_is_shown_in_a_few_words_whatever_it_is_made_of() -> None:
+    assert str(a_graph()) == "plate, frames 1001-1010, 480x270, by a smooth"
