@@ -290,14 +290,18 @@ def test_the_budget_bounds_live_bytes_whatever_the_length() -> None:
 
 def test_the_stages_overlap() -> None:
     """The network of frame 2 is not left before frame 4 is read and frame 1 is written: only lanes can do that."""
-    read, written = threading.Event(), threading.Event()
+    begun, read, written = threading.Event(), threading.Event(), threading.Event()
 
     def reading(job: Job) -> Result:
+        if 2 in job.numbers:
+            assert begun.wait(20)  # two threads read: frame 2 must not reach the network before frame 1
         if 4 in job.numbers:
             read.set()
         return read_number(job)
 
     def network(job: Job) -> Result:
+        if 1 in job.numbers:
+            begun.set()
         if 2 in job.numbers:
             assert read.wait(20) and written.wait(20)
         return mix(job)
