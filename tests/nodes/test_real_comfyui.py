@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 import matte_core.ops  # noqa: F401  (fills OPS)
 from matte_core.graph import node_types
 from matte_core.io.image import read_header
+from matte_core.pull import frames as frames_of
+from matte_core.sources import plate_source
 
 from ..made import WORKFLOWS, by_command, same_pixels
 from ..real_comfyui import COMFYUI, ROOT, RUN_SECONDS, Server, cached, outputs, serving
@@ -163,3 +167,26 @@ def test_the_network_is_one_of_comfyuis_models_and_comes_back_after_comfyui_unlo
 def test_folders_of_extra_model_paths_hold_weights(server: Server) -> None:
     (server.folder / "more-models" / "mine.safetensors").write_bytes(b"")
     assert "mine.safetensors" in server.get("/models/matte")
+
+
+def test_a_viewer_shows_frames_of_its_prompt_and_tells_their_values(server: Server) -> None:
+    prompt = {
+        "1": {"class_type": "MatteReadPlate", "inputs": {"path": "plate/plate.####.exr", "frames": "1001-1003"}},
+        "2": {"class_type": "MatteReadMatte", "inputs": {"path": "plate/truth.####.exr", "frames": "1001-1003"}},
+        "3": {"class_type": "MatteViewer", "inputs": {"plate": ["1", 0], "matte": ["2", 0]}},
+    }
+    (view,) = outputs(server.run(prompt))["3"]["matte_view"]
+    assert outputs(server.run(prompt))["3"]["matte_view"] == [view]
+    address = f"/api/matte/viewer/{view}"
+    assert server.get(f"{address}/about")["frames"] == "1001-1003"
+    with urllib.request.urlopen(f"{server.address}{address}/picture?look=overlay&frame=1003", timeout=30) as answer:
+        assert answer.headers["Content-Type"] == "image/png" and answer.read(4) == b"\x89PNG"
+    (frame,) = frames_of(plate_source(str(ROOT / "samples/plate/plate.####.exr"), "1003"))
+    row, column = 100 - frame.header.data.y, 200 - frame.header.data.x
+    told = server.get(f"{address}/values?look=alpha&frame=1003&x=200&y=100")["values"]
+    assert list(told["plate"].values()) == frame.pixels[:, row, column].tolist()
+    assert set(told["matte"]) == {"A"}
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        server.get(f"{address}/picture?look=rgb&frame=9")
+    assert refusal.value.code == 400
+    assert json.loads(refusal.value.read())["error"].startswith("frame 9 is not in the plate (1001-1003).")
