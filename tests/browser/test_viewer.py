@@ -39,7 +39,8 @@ READ = """(place) => {
   return cells.some((cell) => cell.textContent.includes(place)) &&
     cells.filter((cell) => cell.title).map((cell) => cell.title.split(" = "));
 }"""
-SETTLED = f"() => {{ const viewer = {VIEWER}.matteViewer; return viewer.pictures.length && !viewer.busy; }}"
+SAVED = "() => JSON.parse(JSON.stringify(window.app.graph.serialize()))"
+SETTLED = f"() => {{ const viewer = {VIEWER}.matteViewer; return viewer.pictures.length && !viewer.showing.busy; }}"
 
 
 class Viewer:
@@ -212,19 +213,28 @@ def test_the_wheel_looks_closer_once_the_viewer_was_clicked_and_pixels_stay_wher
     viewer.page.wait_for_function(f"{VIEWER}.matteViewer.region().width === 480")
 
 
-def test_how_it_was_looked_at_is_saved_and_the_prompt_knows_nothing_of_it(viewer: Viewer) -> None:
+def test_the_look_is_saved_and_scrubbing_changes_nothing_that_is_saved_or_run(viewer: Viewer) -> None:
     viewer.run()
     viewer.press("overlay")
+    saved, prompt = viewer.editor.tell(SAVED), viewer.editor.prompt()
     viewer.press("next")
-    saved = viewer.editor.tell("() => JSON.parse(JSON.stringify(window.app.graph.serialize()))")
-    inputs = viewer.editor.prompt()[viewer.node]["inputs"]
-    assert set(inputs) == {"plate", "matte", "compare_matte"}
+    viewer.root.locator("input[name=exposure]").fill("2")
+    assert (viewer.editor.tell(SAVED), viewer.editor.prompt()) == (saved, prompt)
+    assert set(prompt[viewer.node]["inputs"]) == {"plate", "matte", "compare_matte"}
     viewer.editor.clear()
     viewer.editor.drop(saved)
     assert viewer.root.locator("button[name=overlay]").get_attribute("aria-pressed") == "true"
-    assert viewer.root.locator("input[name=frame]").input_value() == "1002"
+
+
+def test_who_comes_back_to_a_workflow_sees_it_as_it_was_left(viewer: Viewer) -> None:
     viewer.run()
+    viewer.press("alpha")
+    viewer.press("next")
+    viewer.editor.clear()
+    viewer.editor.tell("() => { void app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow'); }")
+    viewer.page.wait_for_function(f"{VIEWER}?.matteViewer.pictures.length > 0")
     assert viewer.root.locator("input[name=frame]").input_value() == "1002"
+    assert viewer.root.locator("button[name=alpha]").get_attribute("aria-pressed") == "true"
 
 
 def test_no_request_of_the_viewer_made_the_server_fail(page: Editor) -> None:
