@@ -235,8 +235,10 @@ def serve(path: str, answer: Callable[[Mapping[str, str], Callable[[], bool]], t
         except Cancelled:
             return web.json_response({"error": "The page has asked for something else."}, status=409)
         except MatteError as error:
-            status = 409 if isinstance(error, Busy) else 404 if isinstance(error, SourceError) else 400
-            return web.json_response({"error": str(error)}, status=status)
+            cause = getattr(error, "cause", error)  # of a frame's error
+            told = cause if isinstance(cause, Busy) else error
+            status = 409 if isinstance(told, Busy) else 404 if isinstance(told, SourceError) else 400
+            return web.json_response({"error": str(told)}, status=status)
         return web.Response(body=body, content_type=kind, headers={"Cache-Control": "no-store"})
 
     routes.get(path)(handle)

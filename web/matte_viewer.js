@@ -26,6 +26,7 @@ app.registerExtension({
     document.head.append(make("style", { textContent: STYLE }));
     app.api.addEventListener("status", ({ detail }) => detail?.exec_info?.queue_remaining === 0 && resume());
     setInterval(resume, 5000); // prompts of other pages end unheard
+    setInterval(() => restore(app.nodeOutputs), 500); // a graph is opened first and gets its outputs back some time later
   },
 
   nodeCreated(node) {
@@ -50,10 +51,5 @@ app.registerExtension({
       viewers.delete(viewer);
       viewer.view = null;
     };
-  },
-
-  onNodeOutputsUpdated: restore,
-  afterConfigureGraph() {
-    setTimeout(() => restore(app.nodeOutputs), 100); // older pages put the outputs back a little later
   },
 });

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from matte_core.errors import Cancelled, SourceError, UsageError
+from matte_core.errors import Cancelled, FrameError, SourceError, UsageError
 
 web = pytest.importorskip("aiohttp.web")
 test_utils = pytest.importorskip("aiohttp.test_utils")
@@ -58,10 +58,13 @@ def test_what_was_asked_is_handed_on_and_the_answer_given_back(play: Any) -> Non
 
 
 def test_errors_are_one_sentence_with_a_status_of_the_askers(play: Any, load: Any) -> None:
+    busy = load("host").Busy("A prompt is running.")
     errors = {
         "usage": (UsageError("Write a number."), 400),
         "source": (SourceError("It is gone."), 404),
-        "busy": (load("host").Busy("A prompt is running."), 409),
+        "busy": (busy, 409),
+        "busy in a frame": (FrameError("matte", 7, busy), 409),
+        "frame": (FrameError("matte", 7, SourceError("It is damaged.")), 400),
         "left": (Cancelled(), 409),
     }
 
@@ -72,7 +75,8 @@ def test_errors_are_one_sentence_with_a_status_of_the_askers(play: Any, load: An
         for name, (error, status) in errors.items():
             response = await client.get(f"/what/{name}")
             assert response.status == status
-            assert (await response.json())["error"] == (str(error) or "The page has asked for something else.")
+            expected = {"left": "The page has asked for something else.", "busy in a frame": str(busy)}
+            assert (await response.json())["error"] == expected.get(name, str(error))
 
     play(answer, scenario)
 
