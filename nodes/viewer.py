@@ -43,6 +43,15 @@ class MatteViewer(PictureNode):
     )
     SEARCH_ALIASES = ("view", "viewer", "scrub", "wipe", "compare", "pixel values", "show matte", "A/B")
     CATEGORY = "Matte/Look"
+    HELP = (
+        "Run the workflow once; then every frame is computed when it is looked at, and only once. "
+        "Composites are made in linear light, of the foreground where it is connected. "
+        "Exposure and gamma are for looking: nothing of it is saved with frames or run.",
+        "Values under the cursor are the frames' own: colour in the plate's space, unclipped, alpha as coverage.",
+        "Click the picture, then: arrow keys, Home and End for frames; 1 to 7 for the looks; w wipes between A and B; "
+        "the wheel looks closer, dragging moves, f or a double click fits; 0 resets exposure, gamma and zoom.",
+        "While a prompt runs, frames that need the device wait for its end; plates and seen frames do not.",
+    )
     PORTS = (
         Port("The plate.", "plate", name="plate", default=None),
         Port(f"The matte. {POLARITY}", "matte", name="matte", default=None),

@@ -30,6 +30,7 @@ def page(name: str, node: Any, title: str) -> str:
         lines += ["", "| Output | Is | |", "| --- | --- | --- |"]
         made = zip(node.RETURN_NAMES, node.RETURN_TYPES, node.OUTPUT_TOOLTIPS, strict=True)
         lines += [f"| `{name}` | {kind} | {_cell(tip)} |" for name, kind, tip in made]
+    lines += [line for paragraph in getattr(node, "HELP", ()) for line in ("", paragraph)]
     return "\n".join(lines) + "\n"
 
 
