@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import matte_core.ops  # noqa: F401  (fills OPS)
 from matte_core.cli import main
 from matte_core.graph import node_types, widget_names
 from matte_core.io.image import read_header, read_pixels
+from matte_core.op import OPS
 from matte_core.workflow import load
 
 from .page import Page, Studio, node
@@ -58,12 +60,13 @@ def pictures(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_the_graph_in_the_studio_and_matte_run_make_the_same_pixels(
-    matte_studio: Studio, folder: Path, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def in_the_studio(studio: Studio, file: Path) -> dict[str, Any]:
+    """Executes the graph, two frames of it, node by node; the description of the nodes it was made with."""
+    served: dict[str, Any] = {}
+
     async def scenario(page: Page) -> None:
-        prompt = prompt_of(file, (await page.get("/object_info"))[1])
+        served.update((await page.get("/object_info"))[1])
+        prompt = prompt_of(file, served)
         for key, values in shortened(prompt).items():
             prompt[key]["inputs"].update(values)
         events = await page.run(prompt)
@@ -71,29 +74,81 @@ def test_the_graph_in_the_studio_and_matte_run_make_the_same_pixels(
         assert not failures, failures[0]["exception_message"]
         assert "execution_success" in [one["type"] for one in events]
 
-    matte_studio(scenario)
-    shutil.copy(file, tmp_path / file.name)
+    studio(scenario)
+    return served
+
+
+def by_the_command(file: Path, output: Path) -> None:
+    """`matte run` of the same two frames."""
+    nodes = {key: node("", **each.values) for key, each in load(file, names_of).items()}
     settings = [
-        f"--set={key}.{name}={value}"
-        for key, values in shortened({k: node("", **n.values) for k, n in load(file, names_of).items()}).items()
-        for name, value in values.items()
+        f"--set={key}.{name}={value}" for key, values in shortened(nodes).items() for name, value in values.items()
     ]
-
-    def refuse(*args: Any, **more: Any) -> None:
-        raise AssertionError("a workflow touched the network")
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
     with pytest.raises(SystemExit) as left:
-        main(["run", file.name, "--output", "run", *settings])
+        main(["run", str(file), "--output", str(output), *settings])
     assert left.value.code == 0
-    graph, run = pictures(folder / "output"), pictures(tmp_path / "run")
+
+
+def assert_same(run: dict[str, dict[str, Any]], graph: dict[str, dict[str, Any]]) -> None:
+    """Every file and every channel of both, bit by bit."""
     assert run.keys() == graph.keys() and len(run) >= 2
     for name, channels in run.items():
         assert channels.keys() == graph[name].keys()
         for channel, values in channels.items():
             np.testing.assert_array_equal(values, graph[name][channel], err_msg=f"{name} {channel}")
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], None]:
+    """Goes to a folder where nothing is, and away from the network."""
+
+    def refuse(*args: Any, **more: Any) -> None:
+        raise AssertionError("a workflow touched the network")
+
+    def go() -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(socket, "getaddrinfo", refuse)
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+
+    return go
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_the_graph_in_the_studio_and_matte_run_make_the_same_pixels(
+    matte_studio: Studio, folder: Path, tmp_path: Path, file: Path, offline: Callable[[], None]
+) -> None:
+    in_the_studio(matte_studio, file)
+    offline()
+    by_the_command(file, tmp_path / "run")
+    assert_same(pictures(tmp_path / "run"), pictures(folder / "output"))
+
+
+def old_workflow(place: Path) -> Path:
+    """Mask to matte as a version would have saved it in which a node had another name and the nodes fewer widgets."""
+    content = json.loads((ROOT / "workflows" / "mask_to_matte.json").read_text(encoding="utf-8"))
+    kept = {"MatteReadPlate": 2, "MatteReadMatte": 1, "MatteTrimapFromMask": 0, "MatteEstimateAlpha": 1}
+    for each in content["nodes"]:
+        each["widgets_values"] = each["widgets_values"][: kept.get(each["type"], 1)]
+        if each["type"] == "MatteTrimapFromMask":
+            each["type"] = each["properties"]["Node name for S&R"] = "MatteDilateErode"
+    place.write_text(json.dumps(content), encoding="utf-8")
+    return place
+
+
+def test_a_workflow_of_an_older_version_still_runs(
+    matte_studio: Studio, folder: Path, tmp_path: Path, offline: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = replace(OPS["trimap_from_mask"], formerly=("dilate_erode",))
+    monkeypatch.setitem(OPS, "trimap_from_mask", renamed)
+    old = old_workflow(tmp_path / "old.json")
+    served = in_the_studio(matte_studio, old)
+    assert served["MatteDilateErode"]["deprecated"] and "(old name)" in served["MatteDilateErode"]["display_name"]
+    assert served["MatteDilateErode"]["input"] == served["MatteTrimapFromMask"]["input"]
+    offline()
+    by_the_command(old, tmp_path / "old")
+    by_the_command(ROOT / "workflows" / "mask_to_matte.json", tmp_path / "new")
+    assert_same(pictures(tmp_path / "old"), pictures(folder / "output"))
+    assert_same(pictures(tmp_path / "old"), pictures(tmp_path / "new"))
 
 
 def test_each_workflow_says_what_it_does() -> None:
