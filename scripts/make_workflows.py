@@ -1,7 +1,7 @@
 """Writes workflows/*.json, the graphs that ComfyUI offers as templates, and a picture of what each makes.
 
-Usage: make_workflows.py [FOLDER] [--pictures]. Run it after an operation got a new widget. With --pictures each
-graph is executed on the bundled plates, node by node, and its results are drawn: look at the pictures.
+Usage: make_workflows.py [FOLDER] [--pictures [NAME ...]]. Run it after an operation got a new widget. With
+--pictures each graph is executed on the bundled plates, node by node, and its results are drawn: look at them.
 """
 
 from __future__ import annotations
@@ -55,6 +55,23 @@ def mask_to_matte() -> Workflow:
     return Workflow(
         "mask_to_matte", graph, [("plate", plate), ("mask", mask), ("matte", alpha), ("over grey", plate, alpha)]
     )
+
+
+def net_t_to_net_m() -> Workflow:
+    graph = Graph()
+    plate, mask = _sources(graph)
+    trimap = graph.add("MatteEstimateTrimap", 1, 6, {"plate": plate, "mask": mask}, title="Net-T")
+    guided = {"plate": plate, "guide": trimap}
+    alpha = graph.add("MatteEstimateAlpha", 2, 0, guided, title="Net-M")
+    graph.add("MatteViewer", 3, 0, {"plate": plate, "matte": alpha})
+    graph.add("MattePreview", 2, 10, {"plate": plate, "matte": trimap}, title="Trimap")
+    graph.add("MatteWriteSequence", 3, 14, {"matte": alpha, "plate": plate}, title="Write", out="net_t/matte.####.exr")
+    graph.note(
+        "## Net-T to Net-M\n\nOne network looks at the plate and the rough mask and says where the subject surely is "
+        "and is not; the other finds the alpha in between. No width to set: compare with Trimap from Mask. Joint "
+        "Matte does both in one node and weighs the two answers."
+    )
+    return Workflow("net_t_to_net_m", graph, [("plate", plate), ("mask", mask), ("trimap", trimap), ("matte", alpha)])
 
 
 def foreground_and_composite() -> Workflow:
@@ -163,7 +180,14 @@ def clean_plate_and_despill() -> Workflow:
     return Workflow("clean_plate_and_despill", graph, [("plate", plate), ("clean plate", clean), *subject])
 
 
-WORKFLOWS = (mask_to_matte, foreground_and_composite, refine_and_compare, exr_layers, clean_plate_and_despill)
+WORKFLOWS = (
+    mask_to_matte,
+    net_t_to_net_m,
+    foreground_and_composite,
+    refine_and_compare,
+    exr_layers,
+    clean_plate_and_despill,
+)
 
 
 def draw(workflow: Workflow, folder: Path) -> None:
@@ -180,12 +204,12 @@ def draw(workflow: Workflow, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=lab.ROOT / "workflows")
-    parser.add_argument("--pictures", action="store_true", help="draw the pictures as well (a minute)")
+    parser.add_argument("--pictures", nargs="*", metavar="NAME", help="draw these as well; without names, all of them")
     arguments = parser.parse_args()
     for make in WORKFLOWS:
         workflow = make()
         workflow.graph.save(arguments.folder / f"{workflow.name}.json")
-        if arguments.pictures:
+        if arguments.pictures is not None and workflow.name in (arguments.pictures or [workflow.name]):
             draw(workflow, arguments.folder.resolve())
 
 
