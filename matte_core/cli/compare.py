@@ -9,16 +9,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from matte_core import __version__
 from matte_core.cli.screen import Screen
-from matte_core.engine.engine import pick_device
+from matte_core.engine.engine import Engine, pick_device
 from matte_core.errors import OutputError, UsageError
 from matte_core.evaluate.bench import Answers, Settings, ask
 from matte_core.evaluate.comparison import Comparison, compare
 from matte_core.evaluate.methods import CLIPPED, REFERENCE, REFERENCES, check
 from matte_core.evaluate.pictures import Picture, folders_in, pictures_of
 from matte_core.evaluate.strip import save_strip
-from matte_core.evaluate.tables import markdown
+from matte_core.evaluate.sweep import sweep
+from matte_core.evaluate.tables import markdown, sweep_json, sweep_markdown
+from matte_core.models.catalogue import model, names
+from matte_core.models.weights import find
 from matte_core.ops import DEFAULT_MODEL
 from matte_core.sources import plate_source
 
@@ -62,6 +67,53 @@ def compare_models(
     sys.stdout.write(text + "\n")
 
 
+def sweep_models(
+    folders: tuple[Path | None, Path | None, Path | None, Sequence[Path]],
+    erosions: str,
+    models: Sequence[str],
+    settings: Settings,
+    out: Path | None,
+    machine: bool,
+) -> None:
+    """Trimaps and joint inference from masks eroded by `erosions` ("20,30,40,50" pixels); print the tables.
+
+    `models` are trimap models and alpha models; without one of a kind, all trimap models and the default alpha model.
+    With `out`: sweep.md and sweep.json are written there.
+    """
+    widths = _erosions(erosions)
+    plates, truths, _ = _folders(*folders[:3], [Path()])  # no trimaps are looked for
+    pictures = pictures_of(plates, truths, [])
+    finders = [name for name in models if model(name).card.answers == "trimap"] or names("trimap")
+    mattes = [name for name in models if model(name).card.answers == "alpha"] or [DEFAULT_MODEL]
+    for name in mattes:
+        check(name)
+    torch.set_num_threads(settings.threads)
+    screen = Screen()
+
+    def progress(erosion: int, done: int, total: int) -> None:
+        screen.note(f"mask eroded by {erosion} px: {done} of {total}")
+
+    with tempfile.TemporaryDirectory(prefix="matte-evaluate-") as scratch:
+        engine = Engine(pick_device(settings.device), find)
+        found = sweep(pictures, finders, mattes, engine, Path(scratch), widths, settings.space, progress)
+    tables, content = sweep_markdown(found, len(pictures)), json.dumps(sweep_json(found), indent=2)
+    if out is not None:
+        _make(out)
+        _save(out / "sweep.md", tables)
+        _save(out / "sweep.json", content + "\n")
+    sys.stdout.write(content + "\n" if machine else tables)
+
+
+def _erosions(text: str) -> list[int]:
+    try:
+        widths = [int(piece) for piece in text.split(",")]
+    except ValueError:
+        widths = []
+    if not widths or min(widths) < 0:
+        raise UsageError(f"'{text}' are no pixels to erode by. Write 20,30,40,50.")
+    return widths
+
+
 def _folders(
     data: Path | None, plates: Path | None, truths: Path | None, trimaps: Sequence[Path]
 ) -> tuple[Path, Path, list[Path]]:
@@ -84,15 +136,19 @@ def _make(folder: Path) -> None:
 
 
 def _write(out: Path, found: Comparison, settings: Settings, pictures: Sequence[Picture], answers: Answers) -> None:
-    try:
-        (out / "report.md").write_text(markdown(found, _setting(settings)), encoding="utf-8")
-        (out / "report.json").write_text(json.dumps(_content(found, settings), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written to ({error.strerror}). Choose another folder.") from error
+    _save(out / "report.md", markdown(found, _setting(settings)))
+    _save(out / "report.json", json.dumps(_content(found, settings), indent=2) + "\n")
     for picture in pictures:
         for trimaps in picture.trimaps:
             file = out / f"strip_{trimaps}_{picture.name}.png"
             save_strip(file, picture, trimaps, found.methods, answers, settings.space)
+
+
+def _save(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written ({error.strerror}). Choose another folder.") from error
 
 
 def _content(found: Comparison, settings: Settings) -> dict[str, object]:

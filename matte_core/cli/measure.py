@@ -40,6 +40,7 @@ from matte_core.windows import over_window_of
 @click.option("--plate", type=click.Path(path_type=Path), help="Folder of plates, where DATA's is another.")
 @click.option("--truth", metavar="T", help="The true alphas: a folder of the same names, or the same frame numbers.")
 @click.option("--trimap", "trimaps", multiple=True, metavar="R", help="Trimaps; several folders may be given.")
+@click.option("--erosion", metavar="PX", help="Measure trimaps from masks eroded by so many pixels: 20,30,40,50.")
 @click.option("--pred", metavar="P", help="Mattes made before: a sequence, a folder or a file. No model is run.")
 @click.option("--stills", is_flag=True, help="With --pred: the frames are no sequence, measure nothing over time.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for report.md, report.json and picture strips.")
@@ -55,6 +56,7 @@ def evaluate(
     plate: Path | None,
     truth: str | None,
     trimaps: tuple[str, ...],
+    erosion: str | None,
     pred: str | None,
     stills: bool,
     out: Path | None,
@@ -71,20 +73,28 @@ def evaluate(
     measured beside pymatting's solvers: SAD, MSE, Grad and Conn in the unknown region and in the whole picture,
     seconds and memory, each in a process of its own.
 
+    With --erosion no trimap is needed: masks are made of the true alphas, eroded and blurred. Models that answer
+    with a trimap are measured beside fixed trimaps (accuracy, IoU of each region), and the mattes that follow
+    from them, joined softly and hard (SAD and MSE of the whole picture).
+
     With --pred and --truth no model is run: SAD, MSE, MAD, Grad and Conn of every frame, in the unknown of
     --trimap or in the whole picture, and over time SSDA, dtSSD and MESSDdt (the motion is that of the true
     alphas, by DIS optical flow).
     """
     if pred is not None:
-        if truth is None or len(trimaps) > 1 or data is not None or models:
+        if truth is None or len(trimaps) > 1 or data is not None or models or erosion:
             raise UsageError("--pred needs --truth, takes one --trimap at most, and runs no model. Leave the rest out.")
         _measure(pred, truth, trimaps[0] if trimaps else None, stills, machine)
         return
-    from matte_core.cli.compare import compare_models
+    from matte_core.cli.compare import compare_models, sweep_models
     from matte_core.evaluate.bench import Settings
 
     folders = (data, plate, Path(truth) if truth else None, [Path(folder) for folder in trimaps])
-    compare_models(folders, models, references, Settings(device, precision, threads, space), out, machine)
+    settings = Settings(device, precision, threads, space)
+    if erosion is not None:
+        sweep_models(folders, erosion, models, settings, out, machine)
+    else:
+        compare_models(folders, models, references, settings, out, machine)
 
 
 def _measure(pred: str, truth: str, trimap: str | None, stills: bool, machine: bool) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matte_core.evaluate.comparison import COMPARED, REGIONS, Comparison
+from matte_core.evaluate.regions import REGIONS as REGION_NAMES
 from matte_core.evaluate.report import UNITS
+from matte_core.evaluate.sweep import FIXED, Matte, Sweep
 
 MEASURES = ("SAD", "MSE", "Grad", "Conn")
 _NOTHING = "-"
@@ -33,6 +36,50 @@ def markdown(found: Comparison, setting: str) -> str:
         lines = [f"- {method}, {trimaps}, {name}: {why}" for (method, trimaps, name), why in found.failures.items()]
         parts.append("## Without an answer\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def sweep_markdown(found: Sweep, count: int) -> str:
+    """The regions for every erosion, then SAD and MSE of the whole picture over the erosions."""
+    erosions = list(found.regions)
+    names = ["accuracy", *REGION_NAMES, "mIoU"]
+    parts = [
+        f"{count} pictures; masks made of the true alphas, eroded and blurred. True regions: full and no coverage, "
+        "each eroded by 15 px. The fixed trimap has the single radius whose unknown is best on these very pictures."
+    ]
+    for erosion in erosions:
+        rows = [
+            [f"{name}, {found.radius[erosion]} px" if name == FIXED else name, *(f"{v:.4f}" for v in scores.values())]
+            for name, scores in found.scores(erosion).items()
+        ]
+        title = f"## Mask eroded by {erosion} px: accuracy, IoU, mIoU of the regions"
+        parts.append(f"{title}\n\n{table(['trimap', *names], rows)}")
+    rows = [
+        [_spelled(matte), *(" / ".join(map(number, found.mean(erosion, matte))) for erosion in erosions)]
+        for matte in found.errors[erosions[0]]
+    ]
+    if rows:
+        head = ["matte", *(f"{erosion} px" for erosion in erosions)]
+        parts.append(f"## SAD / MSE of the whole picture over the erosion\n\n{table(head, rows)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def sweep_json(found: Sweep) -> dict[str, Any]:
+    """The same as plain JSON."""
+    return {
+        str(erosion): {
+            "radius": found.radius[erosion],
+            "regions": found.scores(erosion),
+            "mattes": [
+                {**matte._asdict(), **dict(zip(("SAD", "MSE"), found.mean(erosion, matte), strict=True))}
+                for matte in found.errors[erosion]
+            ],
+        }
+        for erosion in found.regions
+    }
+
+
+def _spelled(matte: Matte) -> str:
+    return f"{matte.alpha} from {matte.trimap}" + (f", {matte.fusion} fusion" if matte.fusion else "")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
