@@ -87,17 +87,27 @@ def find_cutouts(data: Path) -> Cutouts:
 
 @lru_cache(_KEPT)
 def load_cutout(cutout: Cutout) -> Layer:
-    """The cutout decoded to scene-linear Rec.709. Raises SourceError where a file cannot be read or sizes differ."""
+    """The cutout decoded to scene-linear Rec.709, without what was behind it; raises as `load_pair`."""
+    colour, alpha = load_pair(cutout)
+    if not cutout.whole:
+        return Layer(colour, alpha)
+    pixels = torch.from_numpy(np.ascontiguousarray(np.moveaxis(colour, -1, 0)))
+    return Layer(_upright(foreground_and_background(pixels, torch.from_numpy(alpha)[None])[0].numpy()), alpha)
+
+
+@lru_cache(_KEPT)
+def load_pair(cutout: Cutout) -> Layer:
+    """The cutout's files as they are, decoded to scene-linear Rec.709.
+
+    Raises SourceError where a file cannot be read or their sizes differ.
+    """
     light, alpha = _light(cutout.foreground), _pixels(matte_source(str(cutout.alpha)))[0]
     if light.shape[1:] != alpha.shape:
         sizes = [f"{shape[-1]}x{shape[-2]}" for shape in (light.shape, alpha.shape)]
         raise SourceError(
             f"{cutout.foreground} is {sizes[0]} and its alpha {cutout.alpha} is {sizes[1]}. Give both one size."
         )
-    if cutout.whole:
-        pixels, cover = torch.from_numpy(light.copy()), torch.from_numpy(alpha[None].copy())
-        light = foreground_and_background(pixels, cover)[0].numpy()
-    return Layer(_upright(light), np.ascontiguousarray(alpha))
+    return Layer(_upright(light), np.array(alpha))
 
 
 @lru_cache(_KEPT)

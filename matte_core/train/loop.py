@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import nn
 
 from matte_core.errors import ModelError, OutputError, SourceError, UsageError
 from matte_core.train.checkpoint import Run
+from matte_core.train.material import load_material
 from matte_core.train.plot import save_curve
-from matte_core.train.procedural.photographs import load_photographs
 from matte_core.train.recipe import Recipe, parse_recipe
 from matte_core.train.tasks import Batch, Progress, Task
 
@@ -23,7 +25,8 @@ def train(
 ) -> Path:
     """Train by a recipe into `folder`; returns the file with the averaged weights, `net.pt`.
 
-    data      folder of scene-linear photographs (.exr, .hdr) for textures; None makes all textures procedurally
+    data      folder of scene-linear photographs (.exr, .hdr) for textures, and of foregrounds with their alphas (see
+              `cutouts`); None makes everything procedurally
     resume    go on from the folder's checkpoint: the same curve as if it had never stopped
     folder    gets bank/, validation/, last.pt, curve.png, scores, pictures and net.pt; a bank there is used again
     progress  told what is done, how much of it, and out of how much
@@ -60,7 +63,7 @@ def step(run: Run, recipe: Recipe, task: Task, batch: Batch, device: torch.devic
     """One iteration on `run`, in place; returns the losses by name, and their weighted sum as "total"."""
     plan = recipe.optimisation
     for group in run.optimiser.param_groups:
-        group["lr"] = plan.rate * _rate(run.iteration, plan.warm_up, plan.iterations)
+        group["lr"] = plan.rate * group.get("share", 1.0) * _rate(run.iteration, plan.warm_up, plan.iterations)
     with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
         answer = task.answer(run.net, batch)
     total, parts = task.loss(answer, batch)
@@ -80,11 +83,20 @@ def _start(recipe: Recipe, task: Task, device: torch.device, folder: Path) -> Ru
     net = task.build().to(device)
     if recipe.start:
         _take(net, folder.parent / recipe.start, device)
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    plan = recipe.optimisation
-    groups = [{"params": matrices, "weight_decay": plan.decay}, {"params": others, "weight_decay": 0.0}]
-    return Run(net, copy.deepcopy(net).eval(), torch.optim.AdamW(groups, plan.rate, betas=(0.9, 0.98)))
+    groups = _groups(net, task.rates, recipe.optimisation.decay)
+    optimiser = torch.optim.AdamW(groups, recipe.optimisation.rate, betas=(0.9, 0.98))
+    return Run(net, copy.deepcopy(net).eval(), optimiser)
+
+
+def _groups(net: nn.Module, rates: Mapping[str, float], decay: float) -> list[dict[str, Any]]:
+    """Parameters by their share of the rate, and by whether they decay: matrices do, all others do not."""
+    groups: list[dict[str, Any]] = []
+    for beginning, share in (rates or {"": 1.0}).items():
+        chosen = [parameter for name, parameter in net.named_parameters() if name.startswith(beginning)]
+        for matrices in (True, False):
+            some = [parameter for parameter in chosen if (parameter.ndim > 1) == matrices]
+            groups.append({"params": some, "weight_decay": decay if matrices else 0.0, "share": share})
+    return groups
 
 
 def _take(net: nn.Module, path: Path, device: torch.device) -> None:
@@ -100,7 +112,7 @@ def _prepare(task: Task, data: Path | None, folder: Path, progress: Progress) ->
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from error
-    task.prepare(folder, load_photographs(data) if data else [], progress)
+    task.prepare(folder, load_material(data), progress)
 
 
 def _rate(iteration: int, warm_up: int, iterations: int) -> float:

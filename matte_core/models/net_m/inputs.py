@@ -13,7 +13,7 @@ from matte_core.models.layers.colour_models import colour_models
 Inputs = Literal["picture", "colours", "solves"]
 CHANNELS: dict[Inputs, int] = {"picture": 6, "colours": 17, "solves": 19}
 STARTS: dict[Inputs, int] = {"picture": 0, "colours": 2, "solves": 3}
-PICTURE, UNKNOWN = slice(0, 3), slice(4, 5)  # where every form has the picture and the unknown
+PICTURE, REGIONS, UNKNOWN = slice(0, 3), slice(3, 6), slice(4, 5)  # where every form has these channels
 _BRIGHTEST = 16.0
 _SURE = 0.03  # a solve's 0 and 1 are not believed further than this
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as published

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,13 +16,15 @@ _ENDINGS = (".exr", ".hdr")
 _BRIGHTEST = 1000.0
 
 
-def load_photographs(folder: Path) -> list[Map]:
+def load_photographs(folder: Path, without: Collection[Path] = ()) -> list[Map]:
     """Scene-linear pictures (H, W, 3), 0 to 1000, of every .exr and .hdr file under `folder`, in name order.
+
+    Files in `without` are passed over.
 
     A picture twice as wide as high is taken for a panorama and loses its stretched top and bottom.
     Raises SourceError where a file cannot be read or has no R, G and B.
     """
-    return [_load(path) for path in sorted(folder.rglob("*")) if path.suffix in _ENDINGS]
+    return [_load(path) for path in sorted(folder.rglob("*")) if path.suffix in _ENDINGS and path not in without]
 
 
 def _load(path: Path) -> Map:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, cast
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from matte_core.errors import UsageError
-from matte_core.train.procedural.photographs import Photographs
+from matte_core.train.material import Material
 
 TASKS = {
     "net_m": "matte_core.train.tasks.net_m:NetMTask",
     "net_t": "matte_core.train.tasks.net_t:NetTTask",
+    "adaption": "matte_core.train.tasks.adaption:AdaptionTask",
 }
 Progress = Callable[[str, int, int], None]
 
@@ -36,6 +37,7 @@ class Task(Protocol):
     network: ClassVar[type[Any]]  # the dataclasses of the recipe's tables [network], [data] and [losses]
     data: ClassVar[type[Any]]
     losses: ClassVar[type[Any]]
+    rates: ClassVar[Mapping[str, float]]  # share of the recipe's rate by how a parameter's name begins; {} for all
 
     def __init__(self, network: Any, data: Any, losses: Any) -> None: ...
 
@@ -43,7 +45,7 @@ class Task(Protocol):
         """A fresh network."""
         ...
 
-    def prepare(self, folder: Path, photographs: Photographs, progress: Progress) -> None:
+    def prepare(self, folder: Path, material: Material, progress: Progress) -> None:
         """Make the data in the run's folder, where it is not there yet, and load it."""
         ...
 

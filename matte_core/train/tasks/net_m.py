@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +15,8 @@ from matte_core.models.net_m.net import Answer, NetM, Settings
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Batch, Crops
 from matte_core.train.losses import LossWeights, matting_loss
+from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
-from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.tasks import Progress
 from matte_core.train.validation import answers, make_validation, validate
 
@@ -36,6 +38,7 @@ class NetMTask:
     """Net-M on a bank of crops, validated on named difficulties."""
 
     network, data, losses = Settings, Data, LossWeights
+    rates: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, network: Settings, data: Data, losses: LossWeights) -> None:
         self._settings, self._plan, self._weights = network, data, losses
@@ -44,14 +47,14 @@ class NetMTask:
     def build(self) -> NetM:
         return NetM(self._settings)
 
-    def prepare(self, folder: Path, photographs: Photographs, progress: Progress) -> None:
+    def prepare(self, folder: Path, material: Material, progress: Progress) -> None:
         plan, held_out = self._plan, folder / "validation" / "named.npz"
 
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_bank(folder / "bank", plan.seed, plan.shards, plan.size, photographs, told)
-        make_validation(held_out, plan.size, plan.validation, photographs)
+        make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material.photographs, told)
+        make_validation(held_out, plan.size, plan.validation, material.photographs)
         self._crops = Crops(islice(load_bank(folder / "bank"), plan.shards))
         self._held_out = Crops([Shard.load(held_out)])
 

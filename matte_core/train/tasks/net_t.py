@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -17,9 +18,9 @@ from torch.nn import functional
 from matte_core.evaluate.regions import REGIONS, best_fixed, count, region_scores, sum_of
 from matte_core.models.net_t.net import NetT, Settings
 from matte_core.train.bank import load_shards
+from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
 from matte_core.train.procedural.fields import Map, Random, as_map
-from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.segmentations import Masks, eroded_mask, regions, rough_mask
 from matte_core.train.subjects import Subjects, make_subjects
 from matte_core.train.tasks import Progress
@@ -74,6 +75,7 @@ class NetTTask:
     """Net-T on a bank of subjects, validated on masks eroded ever further."""
 
     network, data, losses = Settings, Data, RegionLoss
+    rates: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, network: Settings, data: Data, losses: RegionLoss) -> None:
         self._settings, self._plan, self._weights = network, data, losses
@@ -84,14 +86,14 @@ class NetTTask:
     def build(self) -> NetT:
         return NetT(self._settings)
 
-    def prepare(self, folder: Path, photographs: Photographs, progress: Progress) -> None:
+    def prepare(self, folder: Path, material: Material, progress: Progress) -> None:
         plan = self._plan
 
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_subjects(folder / "bank", plan.seed, plan.shards, plan.size, photographs, told)
-        make_subjects(folder / "validation", _SEED, 1, plan.large, photographs, count=plan.validation)
+        make_subjects(folder / "bank", plan.seed, plan.shards, plan.size, material.photographs, told)
+        make_subjects(folder / "validation", _SEED, 1, plan.large, material.photographs, count=plan.validation)
         self._shards = list(islice(load_shards(folder / "bank", Subjects), plan.shards))
         (self._held_out,) = load_shards(folder / "validation", Subjects)
 
