@@ -14,7 +14,11 @@ from matte_core.errors import UsageError
 
 @click.command()
 @click.argument("recipe")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of scene-linear photographs for textures.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of photographs (EXR, HDR) for textures, and of fg/ alpha/ bg/ or image/ mask/ bg/.",
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the run lives. Default: checkpoints/RECIPE.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")

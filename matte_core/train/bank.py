@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from matte_core.errors import SourceError
 from matte_core.models.layers.colour_models import colour_models
 from matte_core.models.layers.solver import PRIOR_WEIGHT, MattingSystem
+from matte_core.train.augment import Augmentation
+from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, make_crop
-from matte_core.train.procedural.photographs import Photographs
 
 CROPS_PER_SHARD = 32
 _TOLERANCE = 3e-4
@@ -76,14 +77,15 @@ def classic_solves(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> ND
     return np.ascontiguousarray(solved.permute(1, 2, 0).numpy())
 
 
-def pack(crops: Sequence[tuple[str, Crop]]) -> Shard:
-    """The shard of named crops, with their classic solves."""
+def pack(crops: Sequence[tuple[str, Crop]], solves: bool = True) -> Shard:
+    """The shard of named crops, with their classic solves, or with zeros in their place."""
+    solve = classic_solves if solves else lambda pixels, trimap: np.zeros((*trimap.shape, 2), np.float32)
     apart = [np.abs(crop.foreground - crop.background).mean(2) for _, crop in crops]
     return Shard(
         pixels=np.stack([crop.pixels for _, crop in crops]).astype(np.float16),
         alpha=_bytes([crop.alpha for _, crop in crops]),
         contrast=_bytes(apart),
-        solved=_bytes([classic_solves(crop.pixels, crop.trimap) for _, crop in crops]),
+        solved=_bytes([solve(crop.pixels, crop.trimap) for _, crop in crops]),
         trimap=np.stack([crop.trimap for _, crop in crops]),
         linear=np.array([crop.scene.light == "scene" for _, crop in crops]),
         kind=np.array([name for name, _ in crops]),
@@ -91,16 +93,29 @@ def pack(crops: Sequence[tuple[str, Crop]]) -> Shard:
 
 
 def make_bank(
-    folder: Path, seed: int, shards: int, size: int, photographs: Photographs, progress: Progress | None = None
+    folder: Path,
+    seed: int,
+    shards: int,
+    size: int,
+    material: Material,
+    progress: Progress | None = None,
+    share: float = 0.0,
+    settings: Augmentation | None = None,
+    solves: bool = True,
 ) -> None:
     """Write `shards` shards of crops of `size` pixels into `folder`; those that are there already are kept.
 
-    A crop depends on the seed, its shard's number and its place in it alone.
+    A crop depends on the seed, its shard's number and its place in it alone. `share` of them are made of the
+    material's foregrounds, where it has any, varied as `settings` says. Without `solves` there are zeros for them.
     """
 
+    def crop(seed: tuple[int, ...]) -> Crop:
+        made = material.composite(seed, size, share, settings or Augmentation())
+        return made or make_crop(seed, size, material.photographs)
+
     def shard(index: int) -> Shard:
-        crops = [make_crop((seed, index, place), size, photographs) for place in range(CROPS_PER_SHARD)]
-        return pack([(crop.scene.shape, crop) for crop in crops])
+        crops = [crop((seed, index, place)) for place in range(CROPS_PER_SHARD)]
+        return pack([(crop.scene.shape, crop) for crop in crops], solves)
 
     fill_folder(folder, seed, shards, shard, progress)
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from matte_core.colour.exposure import measure_exposure
 from matte_core.colour.view import View, encode_for_network
+from matte_core.train.augment import Augmentation
 from matte_core.train.bank import CROPS_PER_SHARD, Progress, Stored, fill_folder
+from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, make_crop, make_subject
-from matte_core.train.procedural.photographs import Photographs
 
 _REC709 = View("scene-linear Rec.709", "", 1.0, False, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 _CLOSE = 3  # every third picture shows a part of its subject only
@@ -46,14 +47,18 @@ def make_subjects(
     seed: int,
     shards: int,
     size: int,
-    photographs: Photographs,
+    material: Material,
     progress: Progress | None = None,
     count: int = CROPS_PER_SHARD,
+    share: float = 0.0,
 ) -> None:
-    """Write `shards` shards of `count` pictures of `size` pixels into `folder`; those that are there are kept."""
+    """Write `shards` shards of `count` pictures of `size` pixels into `folder`; those that are there are kept.
+
+    `share` of them are made of the material's foregrounds, where it has any.
+    """
 
     def shard(index: int) -> Subjects:
-        return pack_subjects([_crop((seed, index, place), size, photographs) for place in range(count)])
+        return pack_subjects([_crop((seed, index, place), size, material, share) for place in range(count)])
 
     fill_folder(folder, seed, shards, shard, progress)
 
@@ -68,6 +73,7 @@ def pack_subjects(crops: Sequence[Crop]) -> Subjects:
     )
 
 
-def _crop(seed: tuple[int, int, int], size: int, photographs: Photographs) -> Crop:
-    make = make_subject if seed[2] % _CLOSE else make_crop
-    return make(seed, size, photographs)
+def _crop(seed: tuple[int, int, int], size: int, material: Material, share: float) -> Crop:
+    close = seed[2] % _CLOSE == 0
+    made = material.composite(seed, size, share, Augmentation(whole=0.0 if close else 1.0))
+    return made or (make_crop if close else make_subject)(seed, size, material.photographs)

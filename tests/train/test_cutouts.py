@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 
 from matte_core.colour import srgb_decode
 from matte_core.errors import SourceError
+from matte_core.models.net_m.net import Settings
 from matte_core.train.augment import Augmentation, around_unknown, eroded_trimap, jittered, merged, turned
-from matte_core.train.composites import make_composite
+from matte_core.train.bank import load_bank, make_bank
+from matte_core.train.composites import SHAPE, make_composite
 from matte_core.train.cutouts import Layer, find_cutouts, load_background, load_cutout
+from matte_core.train.losses import LossWeights
+from matte_core.train.material import Material, load_material
 from matte_core.train.procedural.trimaps import BACKGROUND, FOREGROUND, UNKNOWN
+from matte_core.train.recipe import RECIPES, parse_recipe
 
 SIDE = 96
 STILL = Augmentation(merge=0, whole=0, rotation=0, scale=(1.0, 1.0), shear=0, flip=0, jitter=0)
@@ -186,3 +191,32 @@ def test_a_crop_is_centred_on_the_unknown_and_lies_inside() -> None:
         part = alpha[top : top + 32, left : left + 32]
         assert ((part > 0.01) & (part < 0.99)).any()
     assert around_unknown(np.random.default_rng(0), np.ones((8, 8), np.float32), 32) == (0, 0)
+
+
+def test_a_folder_trains_a_network_and_leaves_the_procedural_crops_as_they_are(
+    composition: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 6)
+    for name, material in (("with", load_material(composition.parent)), ("without", Material())):
+        make_bank(tmp_path / name, 1, 1, 64, material, None, 0.5, Augmentation(), False)
+    ours, theirs = (next(load_bank(tmp_path / name)) for name in ("with", "without"))
+    made = ours.kind == SHAPE
+    assert 0 < made.sum() < 6
+    assert np.array_equal(ours.pixels[~made], theirs.pixels[~made])
+    assert not ours.solved.any() and not theirs.solved.any()
+
+
+def test_photographs_of_a_folder_are_those_that_belong_to_no_foreground(composition: Path) -> None:
+    save(composition / "sky.exr", flat(3, 2, 1))
+    save(composition / "bg" / "hall.exr", flat(5, 2, 1))
+    material = load_material(composition)
+    assert len(material.photographs) == 1 and len(material.cutouts.backgrounds) == 7
+    with pytest.raises(SourceError, match="is no folder"):
+        load_material(composition / "nowhere")
+
+
+def test_the_published_recipe_has_the_published_losses_and_augmentations() -> None:
+    recipe = parse_recipe((RECIPES / "net_m_published.toml").read_text(encoding="utf-8"))
+    assert recipe.network == Settings()
+    assert recipe.losses == LossWeights(absolute=1, squared=0, pyramid=0, composite=0, own=0, hard=1, coarse=1)
+    assert recipe.data.augmentation == Augmentation() and recipe.data.cutouts == 1 and not recipe.data.solves

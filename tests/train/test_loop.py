@@ -17,6 +17,7 @@ from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Crops
 from matte_core.train.export import export_weights
 from matte_core.train.losses import LossWeights, matting_loss, pyramid_loss
+from matte_core.train.material import Material
 from matte_core.train.recipe import RECIPES, parse_recipe
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 4)
-        make_bank(made / "bank", 1, 1, 64, [])
+        make_bank(made / "bank", 1, 1, 64, Material())
     (shard,) = load_bank(made / "bank")
     (made / "validation").mkdir()
     shard.save(made / "validation" / "named.npz")
@@ -151,7 +152,7 @@ def test_turning_a_crop_turns_its_solves_with_it(folder: Path) -> None:
 def test_a_bank_is_made_once_and_a_broken_shard_is_named(folder: Path, tmp_path: Path) -> None:
     (path,) = (folder / "bank").iterdir()
     before = path.stat().st_mtime_ns
-    make_bank(folder / "bank", 1, 1, 64, [])
+    make_bank(folder / "bank", 1, 1, 64, Material())
     assert path.stat().st_mtime_ns == before
     (tmp_path / "0001_00000.npz").write_bytes(b"no zip")
     with pytest.raises(SourceError, match="no shard"):
@@ -175,12 +176,16 @@ def test_a_recipe_is_read_strictly() -> None:
             parse_recipe(f'name = "a"\n{wrong}\n')
 
 
+PUBLISHED = ("adaption", "net_m_published")  # of the published size, and trained from weights or data of one's own
+
+
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_that_ship_are_valid(path: Path) -> None:
     recipe = parse_recipe(path.read_text(encoding="utf-8"))
-    net = recipe.make_task().build()
-    parameters = sum(parameter.numel() for parameter in net.parameters())
-    assert 500_000 < parameters < 2_000_000
+    task = recipe.make_task()
+    if path.stem not in PUBLISHED:
+        parameters = sum(parameter.numel() for parameter in task.build().parameters())
+        assert 500_000 < parameters < 2_000_000
 
 
 def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_not_count() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from matte_core.train import loop
+from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Scene, make_crop, make_subject
 from matte_core.train.recipe import parse_recipe
 from matte_core.train.segmentations import Masks, eroded_mask, regions, rough_mask
@@ -58,7 +59,7 @@ def disc(size: int = 128, radius: float = 40.0, soft: float = 4.0) -> np.ndarray
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("run")
-    make_subjects(made / "bank", 1, 1, 64, [], count=3)
+    make_subjects(made / "bank", 1, 1, 64, Material(), count=3)
     return made
 
 
@@ -121,7 +122,7 @@ def test_scene_linear_pictures_are_shown_exposed_and_encoded() -> None:
 def test_a_batch_is_decided_by_seed_and_iteration(folder: Path) -> None:
     task = parse_recipe(RECIPE).make_task()
     assert isinstance(task, NetTTask)
-    task.prepare(folder, [], lambda stage, done, total: None)
+    task.prepare(folder, Material(), lambda stage, done, total: None)
     first, again, other = task.draw(1, 5, 2), task.draw(1, 5, 2), task.draw(1, 6, 2)
     assert torch.equal(first.pixels, again.pixels) and torch.equal(first.mask, again.mask)
     assert not torch.equal(first.pixels, other.pixels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from matte_core.errors import UsageError
 from matte_core.models.net_m.net import Answer, NetM, Settings
+from matte_core.train.augment import Augmentation
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Batch, Crops
 from matte_core.train.losses import LossWeights, matting_loss
@@ -25,13 +27,18 @@ from matte_core.train.validation import answers, make_validation, validate
 class Data:
     """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
 
-    Training sees a random part of each crop, of `part` pixels a side (0 = all of it)."""
+    Training sees a random part of each crop, of `part` pixels a side (0 = all of it). Where the material has
+    foregrounds with alphas, `cutouts` of the crops are made of them, varied as `augmentation` says. Without
+    `solves` the bank is made sooner, for networks that are not given them."""
 
     seed: int = 1
     shards: int = 130
     size: int = 192
     part: int = 0
     validation: int = 8
+    cutouts: float = 0.5
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    solves: bool = True
 
 
 class NetMTask:
@@ -43,6 +50,8 @@ class NetMTask:
     def __init__(self, network: Settings, data: Data, losses: LossWeights) -> None:
         self._settings, self._plan, self._weights = network, data, losses
         self._crops, self._held_out = Crops([]), Crops([])
+        if network.inputs == "solves" and not data.solves:
+            raise UsageError("the recipe's network is given solves, and its data has none. Set data.solves = true.")
 
     def build(self) -> NetM:
         return NetM(self._settings)
@@ -53,7 +62,8 @@ class NetMTask:
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material.photographs, told)
+        varied = plan.cutouts, plan.augmentation, plan.solves
+        make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material, told, *varied)
         make_validation(held_out, plan.size, plan.validation, material.photographs)
         self._crops = Crops(islice(load_bank(folder / "bank"), plan.shards))
         self._held_out = Crops([Shard.load(held_out)])

@@ -38,7 +38,8 @@ Example = tuple[Map, Map, NDArray[np.uint8]]  # pixels (S, S, 3), mask (S, S), t
 class Data:
     """The bank: `shards` of 32 pictures of `size` pixels from `seed`; `validation` pictures of `large` pixels.
 
-    Training sees a random square of each, at `part` pixels a side, with a mask made as `masks` says.
+    Training sees a random square of each, at `part` pixels a side, with a mask made as `masks` says. Where the
+    material has foregrounds with alphas, `cutouts` of the pictures are made of them.
     """
 
     seed: int = 1
@@ -48,6 +49,7 @@ class Data:
     validation: int = 32
     large: int = 448
     masks: Masks = field(default_factory=Masks)
+    cutouts: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ class NetTTask:
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_subjects(folder / "bank", plan.seed, plan.shards, plan.size, material.photographs, told)
-        make_subjects(folder / "validation", _SEED, 1, plan.large, material.photographs, count=plan.validation)
+        make_subjects(folder / "bank", plan.seed, plan.shards, plan.size, material, told, share=plan.cutouts)
+        make_subjects(folder / "validation", _SEED, 1, plan.large, material, count=plan.validation)
         self._shards = list(islice(load_shards(folder / "bank", Subjects), plan.shards))
         (self._held_out,) = load_shards(folder / "validation", Subjects)
 
