@@ -73,15 +73,15 @@ def prepare(name: str, device: torch.device, precision: str) -> Solve:
     def solve(question: Question) -> tuple[Pixels, Cost]:
         plate, trimap = question.shots()
         matte = matte_of(plate, Guide(trimap=trimap), name, precision, device)
-        return pull_one(matte, engine), engine.stopwatch.take()
+        return pull_one(matte, engine)[0], engine.stopwatch.take()
 
     return solve
 
 
-def pull_one(matte: Shot, engine: Engine) -> Pixels:
-    """Alpha (H, W) of a matte of one frame, computed in the caller's thread."""
-    (frame,) = Run(Plan([(matte, matte.frames)]), lanes=SERIAL, tools=engine, inside=torch.inference_mode)
-    return np.asarray(frame.pixels[0])
+def pull_one(shot: Shot, engine: Engine) -> Pixels:
+    """Pixels (C, H, W) of a shot of one frame, computed in the caller's thread."""
+    (frame,) = Run(Plan([(shot, shot.frames)]), lanes=SERIAL, tools=engine, inside=torch.inference_mode)
+    return np.asarray(frame.pixels)
 
 
 class MeasuredEngine(Engine):

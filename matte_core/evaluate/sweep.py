@@ -5,7 +5,7 @@ Source: arXiv 2103.17020, table 1 (regions) and table 5 (joint inference over th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,18 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from matte_core.colour import encode_for_network, solver_light
-from matte_core.engine.engine import Engine, pick_precision
+from matte_core.engine.engine import Engine
 from matte_core.evaluate import metrics
 from matte_core.evaluate.methods import pull_one
 from matte_core.evaluate.pictures import Picture
 from matte_core.evaluate.regions import Counts, count, fixed_trimap, region_scores
 from matte_core.frame import Pixels
 from matte_core.guide import Guide
-from matte_core.matting import matte_of, view_of
+from matte_core.joint import FUSIONS
+from matte_core.matting import matte_of, regions_of, view_of
 from matte_core.memory import hold
-from matte_core.models.catalogue import model
-from matte_core.models.layers.fusion import hard_fusion, soft_fusion
 from matte_core.pull import frames
 from matte_core.shot import Shot
 from matte_core.sources import matte_source, plate_source
@@ -36,10 +34,6 @@ EROSIONS = (20, 30, 40, 50)
 BLUR = 5.0  # pixels that the eroded masks are blurred by
 MARGIN = 15  # pixels that the true regions reach beyond the fractional ones, as published
 RADII = tuple(range(4, 100, 4))  # of the fixed trimaps that are tried
-FUSIONS: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "soft": soft_fusion,
-    "hard": hard_fusion,
-}
 FIXED, PLAIN = "dilate / erode", "trimap from mask"
 
 Progress = Callable[[int, int, int], None]  # erosion, pictures done, of how many
@@ -146,13 +140,13 @@ def _regions(
 
 
 def ask_regions(engine: Engine, name: str, plate: Shot, mask: Pixels) -> Pixels:
-    """Probabilities (3, H, W) of background, unknown and foreground by the trimap model called `name`."""
-    chosen, frame, view = model(name), next(frames(plate)), view_of(plate)
-    look = solver_light if chosen.card.encoding == "linear" else encode_for_network
-    picture = torch.from_numpy(look(frame.pixels, view))[None]
-    guides = {"mask": torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, None]}
-    precision = pick_precision(chosen.card, "auto", engine.device_for(chosen.card))
-    return np.asarray(engine.step(chosen, picture, guides, None, precision)[0]["regions"][0].numpy())
+    """Probabilities (3, H, W) of background, unknown and foreground by the trimap model called `name`.
+
+    All is background where nothing is left of the mask.
+    """
+    if describe_guide(next(frames(_held(plate, mask))), "mask") is not None:
+        return np.stack([np.ones_like(mask), np.zeros_like(mask), np.zeros_like(mask)])
+    return pull_one(regions_of(plate, _held(plate, mask), name, "auto", engine.device, view_of(plate)), engine)
 
 
 def _mattes(
@@ -170,11 +164,17 @@ def _mattes(
 
 def _alpha(engine: Engine, name: str, plate: Shot, trimap: Pixels) -> Pixels:
     """The model's alpha (H, W); where a trimap leaves it nothing to go by, the trimap itself."""
-    header = replace(plate.header, colour_space="", linear=True)
-    held = hold(lambda place: trimap[None], 1, plate.frames, kind="matte", header=header, channels=["trimap"])
+    held = _held(plate, trimap)
     if describe_guide(next(frames(held)), "trimap") is not None:
         return trimap
-    return pull_one(matte_of(plate, Guide(trimap=held), name, "auto", engine.device), engine)
+    return np.asarray(pull_one(matte_of(plate, Guide(trimap=held), name, "auto", engine.device), engine)[0])
+
+
+def _held(plate: Shot, guide: Pixels) -> Shot:
+    """A guide (H, W) as a shot over the plate's window."""
+    pixels = np.ascontiguousarray(guide[None], np.float32)
+    header = replace(plate.header, colour_space="", linear=True)
+    return hold(lambda place: pixels, 1, plate.frames, kind="matte", header=header, channels=["guide"])
 
 
 def _file(scratch: Path, model_name: str, picture: str) -> Path:

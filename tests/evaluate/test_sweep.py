@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from matte_core import matting
 from matte_core.cli import main
 from matte_core.engine.engine import Engine
 from matte_core.evaluate import sweep as module
@@ -63,7 +64,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
     made = Oracle()
-    monkeypatch.setattr(module, "model", lambda name: made if name == "oracle" else model(name))
+    monkeypatch.setattr(matting, "model", lambda name: made if name == "oracle" else model(name))
     return made
 
 
@@ -92,8 +93,10 @@ def test_true_regions_are_found_wholly_and_lead_to_the_better_matte(
 
 def test_a_mask_that_is_eroded_away_leaves_a_matte_all_the_same(data: Path, oracle: Oracle, tmp_path: Path) -> None:
     pictures = pictures_of(data / "input", data / "gt", [])
-    found = sweep(pictures, [], ["colour-prior"], Engine(torch.device("cpu"), find), tmp_path, (70,))
-    assert np.isfinite(found.mean(70, Matte("colour-prior", FIXED, ""))).all()
+    found = sweep(pictures, ["oracle"], ["colour-prior"], Engine(torch.device("cpu"), find), tmp_path, (70,))
+    assert all(np.isfinite(found.mean(70, matte)).all() for matte in found.errors[70])
+    assert not oracle.masks, "a model is not asked about nothing"
+    assert found.scores(70)["oracle"]["foreground"] == 0
 
 
 def test_the_command_sweeps_and_names_wrong_widths(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

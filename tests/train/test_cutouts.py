@@ -193,7 +193,7 @@ def test_a_crop_is_centred_on_the_unknown_and_lies_inside() -> None:
     assert around_unknown(np.random.default_rng(0), np.ones((8, 8), np.float32), 32) == (0, 0)
 
 
-def test_a_folder_trains_a_network_and_leaves_the_procedural_crops_as_they_are(
+def test_a_folder_fills_a_bank_and_leaves_the_procedural_crops_as_they_are(
     composition: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 6)
