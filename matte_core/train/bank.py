@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from matte_core.errors import SourceError
 from matte_core.models.layers.colour_models import colour_models
 from matte_core.models.layers.solver import PRIOR_WEIGHT, MattingSystem
+from matte_core.models.net_m.inputs import BRIGHTEST
 from matte_core.train.augment import Augmentation
 from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, make_crop
@@ -53,7 +54,8 @@ class Shard(Stored):
 
     `pixels` (N, S, S, 3) float16 in the crop's own light; `alpha`, `contrast` (mean difference of foreground and
     background) and `solved` (N, S, S[, 2]: closed form, colour prior) as bytes, 255 = 1; `trimap` (N, S, S) 0, 1, 2;
-    `linear` (N,) whether the pixels are scene-linear; `kind` (N,) what the crop shows.
+    `models` (N, S, S, 11) float16, what the known colours say;
+    `light` (N,) which light the picture was composited and is kept in; `kind` (N,) what the crop shows.
     """
 
     pixels: NDArray[np.float16]
@@ -61,7 +63,8 @@ class Shard(Stored):
     contrast: NDArray[np.uint8]
     solved: NDArray[np.uint8]
     trimap: NDArray[np.uint8]
-    linear: NDArray[np.bool_]
+    models: NDArray[np.float16]
+    light: NDArray[np.str_]
     kind: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -77,6 +80,13 @@ def classic_solves(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> ND
     return np.ascontiguousarray(solved.permute(1, 2, 0).numpy())
 
 
+def known_colours(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """(S, S, 11) the colour models of `pixels` (S, S, 3) with `trimap` (S, S) 0, 1, 2, as the network is given them."""
+    picture = torch.from_numpy(np.ascontiguousarray(pixels)).float().permute(2, 0, 1).clamp(0, BRIGHTEST)
+    models = colour_models(picture[None], torch.from_numpy(trimap).float()[None, None] / 2)
+    return np.ascontiguousarray(models.stacked()[0].permute(1, 2, 0).half().numpy())
+
+
 def pack(crops: Sequence[tuple[str, Crop]], solves: bool = True) -> Shard:
     """The shard of named crops, with their classic solves, or with zeros in their place."""
     solve = classic_solves if solves else lambda pixels, trimap: np.zeros((*trimap.shape, 2), np.float32)
@@ -87,7 +97,8 @@ def pack(crops: Sequence[tuple[str, Crop]], solves: bool = True) -> Shard:
         contrast=_bytes(apart),
         solved=_bytes([solve(crop.pixels, crop.trimap) for _, crop in crops]),
         trimap=np.stack([crop.trimap for _, crop in crops]),
-        linear=np.array([crop.scene.light == "scene" for _, crop in crops]),
+        models=np.stack([known_colours(crop.pixels, crop.trimap) for _, crop in crops]),
+        light=np.array([crop.scene.light for _, crop in crops]),
         kind=np.array([name for name, _ in crops]),
     )
 

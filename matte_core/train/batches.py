@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from matte_core.train.bank import Shard
+from matte_core.train.procedural.camera import LIGHTS, Light
 
 _TRIES, _ENOUGH = 6, 0.03  # parts looked at, and the share of each region that a part should have
 
@@ -17,7 +18,8 @@ _TRIES, _ENOUGH = 6, 0.03  # parts looked at, and the share of each region that 
 @dataclass(frozen=True)
 class Batch:
     """Crops as tensors (N, C, H, W): `pixels` (3), `trimap` (1) of 0, 0.5, 1, `solved` (2), `truth` (1),
-    `contrast` (1), `unknown` (1) of 0 and 1; `light` (N, 1, 1, 1) of -1 (display) and 1 (scene-linear)."""
+    `contrast` (1), `unknown` (1) of 0 and 1, `models` (11) of the crop that the part was cut from; `light`
+    (N, 1, 1, 1) of -1 (display) and 1 (scene-linear)."""
 
     pixels: Tensor
     trimap: Tensor
@@ -25,6 +27,7 @@ class Batch:
     truth: Tensor
     contrast: Tensor
     unknown: Tensor
+    models: Tensor
     light: Tensor
 
     def to(self, device: torch.device) -> Batch:
@@ -33,11 +36,12 @@ class Batch:
 
 
 class Crops:
-    """All crops of some shards, drawn at random or in order."""
+    """All crops of some shards that are in one of `lights`, drawn at random or in order."""
 
-    def __init__(self, shards: Iterable[Shard]) -> None:
-        self._shards = list(shards)
-        self._places = [(shard, place) for shard in self._shards for place in range(len(shard))]
+    def __init__(self, shards: Iterable[Shard], lights: Sequence[Light] = LIGHTS) -> None:
+        self._places = [
+            (shard, place) for shard in shards for place in range(len(shard)) if shard.light[place] in lights
+        ]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -66,14 +70,17 @@ class Crops:
         maps = [shard.alpha[place], shard.contrast[place], *np.moveaxis(shard.solved[place], 2, 0)]
         truth, contrast, *solved = (torch.from_numpy(np.ascontiguousarray(m)).float()[None] / 255 for m in maps)
         trimap = torch.from_numpy(shard.trimap[place]).float()[None] / 2
-        light = torch.full((1, 1, 1), 1.0 if shard.linear[place] else -1.0)
-        return [pixels, trimap, torch.cat(solved), truth, contrast, (trimap == 0.5).float(), light]
+        light = torch.full((1, 1, 1), 1.0 if shard.light[place] == "scene" else -1.0)
+        models = torch.from_numpy(shard.models[place].astype(np.float32)).permute(2, 0, 1)
+        return [pixels, trimap, torch.cat(solved), truth, contrast, (trimap == 0.5).float(), models, light]
 
     def _turned(self, random: np.random.Generator, index: int, side: int) -> list[Tensor]:
         *maps, light = self._plain(index)
         rows, columns = _part(random, maps[1][0], side)
         maps = [m[:, rows, columns] for m in maps]
-        maps[0] = maps[0][torch.from_numpy(random.permutation(3))]
+        order = torch.from_numpy(random.permutation(3))
+        maps[0] = maps[0][order]
+        maps[6] = torch.cat([maps[6][order], maps[6][3 + order], maps[6][6:]])
         quarters, mirrored = int(random.integers(0, 4)), random.random() < 0.5
         maps = [torch.rot90(m, quarters, (1, 2)) for m in maps]
         maps = [m.flip(2) if mirrored else m for m in maps]

@@ -18,6 +18,9 @@ class LossWeights:
     difference of foreground and background), `own`, the cross entropy of the network's own alpha, whose slope
     does not vanish where it is surely wrong, and `hard`, the absolute error of the worst `hard_share` of the unknown.
 
+    With `balance` above 0 a crop counts by 1 / (error of its better classic solve + `balance`): what is nearly
+    right already is not spoilt for the sake of what nobody can solve.
+
     `coarse` times absolute and hard are asked of the alpha before refinement too. The published losses are
     absolute = hard = coarse = 1 and all others 0."""
 
@@ -29,6 +32,16 @@ class LossWeights:
     hard: float = 0.0
     hard_share: float = 0.5
     coarse: float = 0.0
+    balance: float = 0.0
+
+
+def balanced(unknown: Tensor, solved: Tensor, truth: Tensor, balance: float) -> Tensor:
+    """`unknown` (N, 1, H, W) times each crop's weight, 1 on average; `solved` (N, 2, H, W) are the classic solves."""
+    if not balance:
+        return unknown
+    errors = ((solved - truth).abs() * unknown).sum((2, 3)) / unknown.sum((2, 3)).clamp_min(1)
+    weights = 1 / (errors.amin(1) + balance)
+    return unknown * (weights / weights.mean())[:, None, None, None]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

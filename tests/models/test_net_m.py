@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from matte_core.engine.engine import TYPES
 from matte_core.errors import ModelError
 from matte_core.models.net_m import SAFE, SHARP
 from matte_core.models.net_m.apply import apply
@@ -117,3 +118,14 @@ def test_an_untrained_network_answers_nearly_what_the_colour_prior_does() -> Non
     assert torch.allclose(answer.shares.sum(1), torch.ones(1, 64, 96))
     assert float((answer.logit.sigmoid() - alphas).abs().mean()) < 0.06
     assert float(answer.shares[:, 0].min()) > 0.5
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_answers_nearly_the_same(trained: NetM, precision: str) -> None:
+    assert precision in SHARP.card.precisions
+    frames, trimaps, _ = disc(90, 121)
+    full = SHARP.step(trained, frames, {"trimap": trimaps}, None)[0]["alpha"]
+    with torch.autocast("cpu", TYPES[precision]):
+        half = SHARP.step(trained, frames, {"trimap": trimaps}, None)[0]["alpha"]
+    assert float((full - half).abs().mean()) < 2e-3
+    assert float((full - half).abs().max()) < 0.1

@@ -16,7 +16,7 @@ from matte_core.train import loop
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Crops
 from matte_core.train.export import export_weights
-from matte_core.train.losses import LossWeights, matting_loss, pyramid_loss
+from matte_core.train.losses import LossWeights, balanced, matting_loss, pyramid_loss
 from matte_core.train.material import Material
 from matte_core.train.recipe import RECIPES, parse_recipe
 
@@ -250,3 +250,19 @@ def test_a_run_starts_from_the_weights_its_recipe_names(folder: Path, tmp_path: 
     (tmp_path / "before.pt").unlink()
     with pytest.raises(SourceError, match="weights to start from"):
         loop._start(parsed, parsed.make_task(), CPU, tmp_path / "run")
+
+
+def test_only_crops_in_the_light_asked_for_are_drawn(folder: Path) -> None:
+    (shard,) = load_bank(folder / "bank")
+    kept = Crops([shard], ("scene",))
+    assert len(kept) == int((shard.light == "scene").sum())
+    assert len(Crops([shard])) == len(shard)
+
+
+def test_a_crop_that_is_nearly_right_counts_more_than_one_nobody_can_solve() -> None:
+    truth, unknown = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
+    solved = torch.cat([torch.full((1, 2, 4, 4), 0.05), torch.full((1, 2, 4, 4), 0.35)])
+    weights = balanced(unknown, solved, truth, 0.05)[:, 0, 0, 0]
+    assert float(weights[0] / weights[1]) == pytest.approx(4)
+    assert float(weights.mean()) == pytest.approx(1)
+    assert balanced(unknown, solved, truth, 0.0) is unknown

@@ -15,6 +15,7 @@ _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 _COARSE = 4  # the Gaussian models live on a grid of 4 x 4 pixels
 _LEVELS = 10
 _TINY = 1e-4
+_WIDTHS = (3, 3, 1, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class ColourModels:
     discriminant: Tensor
     foreground_distance: Tensor
     background_distance: Tensor
+
+    def stacked(self) -> Tensor:
+        """All of them as one tensor (N, 11, H, W), in their order."""
+        return torch.cat([getattr(self, name) for name in self.__dataclass_fields__], 1)
+
+    @classmethod
+    def of(cls, stacked: Tensor) -> ColourModels:
+        """The models that `stacked` put together."""
+        return cls(*torch.split(stacked, list(_WIDTHS), 1))
 
 
 def colour_models(pixels: Tensor, trimap: Tensor) -> ColourModels:

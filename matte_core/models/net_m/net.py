@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from matte_core.models.layers.colour_models import ColourModels
 from matte_core.models.layers.nonlocal_attention import LightNonLocal, coarse_unknown
 from matte_core.models.layers.spectral import Adapter, Block, Layers, Rise, start_gently
 from matte_core.models.net_m.inputs import CHANNELS, PICTURE, STARTS, UNKNOWN, Inputs, prepare
@@ -62,6 +63,7 @@ class NetM(nn.Module):
              linear in, scene-linear times exposure (unclipped) or display-referred 0..1
     trimap   (N, 1, H, W) of 0, 0.5 and 1
     solved   (N, 2, H, W) closed-form and colour-prior alphas, for inputs "solves" only
+    models   colour models of the whole picture, where `pixels` are a part of one
     """
 
     multiple = 32
@@ -72,9 +74,11 @@ class NetM(nn.Module):
         self.coarse = CoarseNet(settings)
         self.refine = Refinement(settings.refinement) if settings.refinement else None
 
-    def forward(self, pixels: Tensor, trimap: Tensor, solved: Tensor | None = None) -> Answer:
+    def forward(
+        self, pixels: Tensor, trimap: Tensor, solved: Tensor | None = None, models: ColourModels | None = None
+    ) -> Answer:
         with torch.no_grad():
-            prepared = prepare(self.settings.inputs, pixels, trimap, solved)
+            prepared = prepare(self.settings.inputs, pixels, trimap, solved, models)
         return self.blend(*prepared, solved)
 
     def blend(self, features: Tensor, start: Tensor, solved: Tensor | None = None) -> Answer:

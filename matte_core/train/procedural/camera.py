@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from matte_core.train.procedural.fields import Map, Random, as_map, gaussian, lo
 from matte_core.train.procedural.light import encode
 
 Light = Literal["scene", "encoded", "display"]
+LIGHTS: tuple[Light, ...] = get_args(Light)
 BRIGHTEST = 16.0
 
 

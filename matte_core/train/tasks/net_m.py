@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from matte_core.errors import UsageError
+from matte_core.models.layers.colour_models import ColourModels
 from matte_core.models.net_m.net import Answer, NetM, Settings
 from matte_core.train.augment import Augmentation
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Batch, Crops
-from matte_core.train.losses import LossWeights, matting_loss
+from matte_core.train.losses import LossWeights, balanced, matting_loss
 from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
+from matte_core.train.procedural.camera import LIGHTS, Light
 from matte_core.train.tasks import Progress
 from matte_core.train.validation import answers, make_validation, validate
 
@@ -27,14 +29,17 @@ from matte_core.train.validation import answers, make_validation, validate
 class Data:
     """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
 
-    Training sees a random part of each crop, of `part` pixels a side (0 = all of it). Where the material has
-    foregrounds with alphas, `cutouts` of the crops are made of them, varied as `augmentation` says. Without
-    `solves` the bank is made sooner, for networks that are not given them."""
+    Training sees a random part of each crop, of `part` pixels a side (0 = all of it), and only crops in one of
+    `lights`: for a network that answers with the alpha of the pixels it is given, "encoded" ones, composited in
+    another light than they are kept in, teach a wrong rule. Where the material has foregrounds with alphas,
+    `cutouts` of the crops are made of them, varied as `augmentation` says. Without `solves` the bank is made
+    sooner, for networks that are not given them."""
 
     seed: int = 1
     shards: int = 130
     size: int = 192
     part: int = 0
+    lights: tuple[Light, ...] = LIGHTS
     validation: int = 8
     cutouts: float = 0.5
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -65,18 +70,19 @@ class NetMTask:
         varied = plan.cutouts, plan.augmentation, plan.solves
         make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material, told, *varied)
         make_validation(held_out, plan.size, plan.validation, material.photographs)
-        self._crops = Crops(islice(load_bank(folder / "bank"), plan.shards))
+        self._crops = Crops(islice(load_bank(folder / "bank"), plan.shards), plan.lights)
         self._held_out = Crops([Shard.load(held_out)])
 
     def draw(self, seed: int, iteration: int, count: int) -> Batch:
         return self._crops.draw(seed, iteration, count, self._plan.part)
 
     def answer(self, net: nn.Module, batch: Batch) -> Answer:
-        answer: Answer = net(batch.pixels, batch.trimap, batch.solved)
+        answer: Answer = net(batch.pixels, batch.trimap, batch.solved, ColourModels.of(batch.models))
         return answer
 
     def loss(self, answer: Answer, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        truth, unknown, contrast = batch.truth, batch.unknown, batch.contrast
+        truth, contrast = batch.truth, batch.contrast
+        unknown = balanced(batch.unknown, batch.solved, truth, self._weights.balance)
         return matting_loss(answer.alpha, answer.logit, truth, unknown, contrast, self._weights, answer.coarse)
 
     def look(self, net: nn.Module, folder: Path, iteration: int, device: torch.device) -> dict[str, float]:
