@@ -18,19 +18,13 @@ TYPES = {"MATTE_SHOT": "Shot", "MATTE_MODEL": "Matting model"}
 
 
 def page(name: str, node: Any, title: str) -> str:
-    """Markdown: what the node makes, a picture, a table of its inputs, a table of its outputs."""
-    inputs = inputs_of(node)
-    lines = [f"# {title}", "", node.DESCRIPTION, "", f"![{title}]({name}.jpg)", ""]
-    lines += ["| Input | Takes | |", "| --- | --- | --- |"]
-    lines += [
-        f"| `{name}` | {_takes(kind, options)} | {_cell(options['tooltip'])} |"
-        for name, (kind, options) in inputs.items()
-    ]
+    """Markdown: what the node makes, a picture, its inputs, its outputs; lists, since the page's panel is narrow."""
+    lines = [f"# {title}", "", node.DESCRIPTION, "", f"![{title}]({name}.jpg)", "", "## Inputs", ""]
+    for key, (kind, options) in inputs_of(node).items():
+        lines.append(f"- **`{key}`** {options['tooltip']} *{_takes(kind, options)}*")
     if node.RETURN_TYPES:
-        lines += ["", "| Output | Is | |", "| --- | --- | --- |"]
         made = zip(node.RETURN_NAMES, node.RETURN_TYPES, node.OUTPUT_TOOLTIPS, strict=True)
-        lines += [f"| `{name}` | {kind} | {_cell(tip)} |" for name, kind, tip in made]
-    lines += [line for paragraph in getattr(node, "HELP", ()) for line in ("", paragraph)]
+        lines += ["", "## Outputs", "", *(f"- **`{key}`** {tip} *{_spelt(kind)}*" for key, kind, tip in made)]
     return "\n".join(lines) + "\n"
 
 
@@ -62,16 +56,16 @@ def _message(text: str) -> str:
 
 def _takes(kind: Any, options: dict[str, Any]) -> str:
     if isinstance(kind, list):
-        return ", ".join(f"**{name}**" if name == options.get("default") else name for name in kind)
-    if "," in kind:
-        return str(kind).replace(",", " or ")
-    limits = f" {options['min']:g} to {options['max']:g}" if "min" in options and "max" in options else ""
+        return ", ".join(f"{name} (default)" if name == options.get("default") else name for name in kind)
+    limits = f", {options['min']:g} to {options['max']:g}" if "min" in options and "max" in options else ""
     default = f", default {options['default']}" if options.get("default") not in (None, "") else ""
-    return f"{kind}{limits}{default}"
+    return f"{_spelt(kind)}{limits}{default}"
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _spelt(kind: str) -> str:
+    """The type in words: "IMAGE or Shot"."""
+    words = {"INT": "whole number", "FLOAT": "number", "STRING": "text", "BOOLEAN": "on or off", **TYPES}
+    return " or ".join(words.get(each, each) for each in kind.split(","))
 
 
 def write_json(path: Path, content: Any) -> None:
