@@ -21,14 +21,15 @@ from matte_core.colour import (
     solver_light,
 )
 from matte_core.engine.engine import Engine, pick_precision
-from matte_core.errors import FrameError, SourceError, UsageError
+from matte_core.errors import FrameError, ModelError, SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
 from matte_core.guide import Guide, Matte
 from matte_core.models.base import Card
 from matte_core.models.catalogue import model
+from matte_core.models.weights import sum_of, there
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
-from matte_core.trimap import describe_guide, snap
+from matte_core.trimap import describe_guide, snap, trimap_from_mask
 from matte_core.windows import over_window_of
 
 REGIONS = ("background", "unknown", "foreground")
@@ -47,6 +48,13 @@ def view_of(plate: Shot) -> View:
     return replace(view, exposure=float(f"{2 ** (round(math.log2(exposure) * STOPS) / STOPS):.6g}"))
 
 
+def guide_of_masks(masks: Shot, name: str, shrink: float, grow: float, softness: float) -> Guide:
+    """What the model called `name` is told of rough masks (K, H, W): the masks, or a trimap around their edges."""
+    if "instances" in model(name).card.guides:
+        return Guide(instances=masks)
+    return Guide(trimap=trimap_from_mask(masks, shrink, grow, softness))
+
+
 def matte_of(
     plate: Shot, guide: Guide, name: str, precision: str, device: torch.device, view: View | None = None
 ) -> Matte:
@@ -58,6 +66,8 @@ def matte_of(
     card = model(name).card
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
+    if card.weights and card.weights.repository and not there(card):
+        raise ModelError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
     guides = _wanted(plate, guide, card)
     return _described("estimate alpha", plate, guides, card, precision, device, view or view_of(plate), _layers(guides))
 
@@ -104,7 +114,7 @@ def _described(
     parameters: Mapping[str, Json] = {
         "model": card.name,
         "version": card.version,
-        "weights": card.weights.sha256 if card.weights else "",
+        "weights": sum_of(card),
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
         "view": view.to_parameters(),
         "guides": list(guides),
@@ -118,7 +128,8 @@ def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
     given = guide.named()
     missing = [name for name in card.guides if name not in given]
     if missing:
-        raise UsageError(f"{card.name} needs a {missing[0]}, and none was given. Give one, or choose another model.")
+        needed = "mask for each instance" if missing[0] == "instances" else missing[0]
+        raise UsageError(f"{card.name} needs a {needed}, and none was given. Give one, or choose another model.")
     guides: dict[str, Shot] = {name: over_window_of(plate, given[name], name) for name in card.guides}
     for name, shot in guides.items():
         if all(
@@ -182,11 +193,13 @@ def _estimate(job: Job) -> Result:
 
 
 def _window(job: Job, which: int, numbers: Sequence[int]) -> list[Frame]:
-    """Frames of input `which` from before the first to after the last of `numbers`, ends repeated."""
+    """Frames of input `which` from before the first to after the last of `numbers`, ends as the model's card says."""
     declared = job.shot.declaration
     first = declared.needed(job.shot, which, numbers[0])
-    rest = [declared.needed(job.shot, which, number)[-1] for number in numbers[1:]]
-    return [job.frames[which][number] for number in [*first, *rest]]
+    every = [*first, *(declared.needed(job.shot, which, number)[-1] for number in numbers[1:])]
+    if model(job.parameter("model")).card.ends == "cut":
+        every = [number for number in dict.fromkeys(every) if number in job.shot.frames]
+    return [job.frames[which][number] for number in every]
 
 
 def _stretches(numbers: Sequence[int], frames: FrameRange) -> list[list[int]]:

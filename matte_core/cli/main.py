@@ -19,6 +19,7 @@ from matte_core.cli.screen import Screen
 from matte_core.cli.sequence import sequence
 from matte_core.cli.studio import studio
 from matte_core.cli.train import train
+from matte_core.cli.weights import weights
 from matte_core.cli.workflow import run
 from matte_core.errors import Cancelled, MatteError, UsageError
 
@@ -29,7 +30,7 @@ def commands() -> None:
     """Matte: a plate and a rough mask in, a matte that Nuke reads out."""
 
 
-for command in (sequence, run, models, info, doctor, evaluate, train, studio):
+for command in (sequence, run, models, info, doctor, evaluate, train, studio, weights):
     commands.add_command(command)
 
 

@@ -20,10 +20,12 @@ from matte_core.instances import RULES
 from matte_core.io.cryptomatte_shots import read_cryptomatte
 from matte_core.io.sequence import Missing
 from matte_core.joint import FUSIONS, joint_matte_of
-from matte_core.matting import matte_of
+from matte_core.masks import instances_of
+from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import model
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source
+from matte_core.windows import over_window_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Settings:
     trimap: str | None
     mask_channel: str
     cryptomatte: str | None
+    instances: tuple[str, ...]
     out: str
     model: str
     frames: str
@@ -76,6 +79,12 @@ class Settings:
     "--cryptomatte",
     metavar="NAMES",
     help="Instances of the Cryptomatte that the mask's file holds: hero,prop_* or '*' for all.",
+)
+@click.option(
+    "--instances",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help="A rough mask of one subject, by its name, instead of --mask; once for each subject.",
 )
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
@@ -143,8 +152,8 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
     """Runs the main job; returns the exit code. Raises MatteError where it cannot start."""
     device = pick_device(settings.device)
     model(settings.model)
-    if bool(settings.mask) == bool(settings.trimap):
-        raise UsageError("give either --mask or --trimap: the model must be told what to cut out.")
+    if sum(map(bool, (settings.mask, settings.trimap, settings.instances))) != 1:
+        raise UsageError("give either --mask, --trimap or --instances: the model must be told what to cut out.")
     plate = plate_source(
         settings.plate,
         layer=settings.layer,
@@ -172,22 +181,40 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
 
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
-    path = settings.mask or settings.trimap or ""
-    if settings.cryptomatte is not None:
-        if not settings.mask:
-            raise UsageError("--cryptomatte picks instances of a file that --mask names. Give --mask FILE.")
-        missing, layer = cast(Missing, settings.missing), settings.mask_channel
-        source = read_cryptomatte(path, settings.cryptomatte, layer, missing=missing)
-    else:
-        source = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
-    guide = hold_still(source, plate.frames)
+    source = _named_masks(settings, plate, wanted) if settings.instances else _one_file(settings, wanted)
+    told = hold_still(source, plate.frames)
     if settings.trimap_model:
-        if not settings.mask:
+        if settings.trimap:
             raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
         names, fusion = (settings.trimap_model, settings.model), settings.fusion
-        alpha = joint_matte_of(plate, guide, *names, fusion, settings.precision, device)
+        alpha = joint_matte_of(plate, told, *names, fusion, settings.precision, device)
     else:
-        if settings.mask:
-            guide = ops.trimap_from_mask(guide, settings.shrink, settings.grow, settings.softness)
-        alpha = matte_of(plate, Guide(trimap=guide), settings.model, settings.precision, device)
+        guide = Guide(trimap=told)
+        if not settings.trimap:
+            guide = guide_of_masks(told, settings.model, settings.shrink, settings.grow, settings.softness)
+        alpha = matte_of(plate, guide, settings.model, settings.precision, device)
     return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)
+
+
+def _one_file(settings: Settings, wanted: FrameRange) -> Shot:
+    """The mask or trimap, or instances out of the Cryptomatte that its file holds."""
+    path = settings.mask or settings.trimap or ""
+    if settings.cryptomatte is None:
+        return matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+    if not settings.mask:
+        raise UsageError("--cryptomatte picks instances of a file that --mask names. Give --mask FILE.")
+    missing, layer = cast(Missing, settings.missing), settings.mask_channel
+    return read_cryptomatte(path, settings.cryptomatte, layer, missing=missing)
+
+
+def _named_masks(settings: Settings, plate: Shot, wanted: FrameRange) -> Shot:
+    """One layer for each NAME=PATTERN."""
+    names, shots = [], []
+    for entry in settings.instances:
+        name, mark, path = entry.partition("=")
+        if not (name and mark and path):
+            raise UsageError(f"'{entry}' is not NAME=PATTERN. Write --instances hero=roto/hero.####.png")
+        shot = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+        names.append(name)
+        shots.append(over_window_of(plate, hold_still(shot, plate.frames), f"mask of {name}"))
+    return instances_of(shots, names)

@@ -24,7 +24,7 @@ class Weights:
     """Where a model's weights come from and what they may be used for."""
 
     file: str  # file name in the package's weights folder or in the models folder
-    sha256: str
+    sha256: str  # "" where it is noted when the file is fetched
     licence: str
     commercial: bool
     megabytes: float
@@ -43,6 +43,7 @@ class Card:
                   (display-referred plates are handed over as they are in both cases)
     alpha_domain  whether its alpha is coverage in linear light or in display light
     before, after frames of context; `carries` a state, with `warm_up` frames (None = from the first frame)
+    ends          what stands for context beyond the shot's ends: its last frame again, or nothing (fewer frames)
     batch         frames at once, speed only; `clip` frames that change each other's answer (0 = none)
     overlap       pixels of overlap when the picture is cut into tiles; None = it must see the whole frame
     multiple      width and height are padded to a multiple of this
@@ -61,6 +62,7 @@ class Card:
     after: int = 0
     carries: bool = False
     warm_up: int | None = 0
+    ends: Literal["repeat", "cut"] = "repeat"
     batch: int = 1
     clip: int = 0
     overlap: int | None = None
@@ -100,7 +102,8 @@ class MattingModel(Protocol):
         unknown and foreground of layer after layer, which sum to 1.
 
         `guides` holds (T, K, H, W) per guide: a mask in 0..1 (1 = selected), a trimap of 0, 0.5 and 1.
-        With context (before, after) T is before + batch + after and layers hold the batch alone.
+        With context (before, after) T is before + batch + after and layers hold the batch alone; a card whose ends
+        are "cut" gets fewer frames where the shot has no more.
         `state` is what the step before returned, None at the start; the new state is returned.
         """
         ...

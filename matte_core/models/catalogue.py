@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import cast
 
 from matte_core.errors import ModelError
-from matte_core.models.base import Card, MattingModel
+from matte_core.models.base import Card, GuideName, MattingModel
+from matte_core.models.weights import there
 
 CATALOGUE: dict[str, str] = {
     "colour-prior": "matte_core.models.colour_prior:COLOUR_PRIOR",
@@ -19,6 +20,8 @@ CATALOGUE: dict[str, str] = {
     "knn": "matte_core.models.classic:KNN",
     "learning-based": "matte_core.models.classic:LEARNING_BASED",
     "random-walk": "matte_core.models.classic:RANDOM_WALK",
+    "maggie-image": "matte_core.models.maggie:IMAGE",
+    "maggie-video": "matte_core.models.maggie:VIDEO",
 }
 
 
@@ -37,6 +40,10 @@ def cards() -> list[Card]:
     return [model(name).card for name in CATALOGUE]
 
 
-def names(answers: str = "alpha") -> list[str]:
-    """Names of the models that answer with `answers`."""
-    return [card.name for card in cards() if card.answers == answers]
+def names(answers: str = "alpha", told: GuideName = "trimap") -> list[str]:
+    """Names of the models that answer with `answers`, alphas those told by `told`, whose weights are here."""
+    return [
+        card.name
+        for card in cards()
+        if card.answers == answers and (answers != "alpha" or told in card.guides) and there(card)
+    ]

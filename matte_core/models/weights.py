@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,13 +39,47 @@ def find(card: Card, folders: Sequence[Path] = ()) -> Path | None:
     if path is None:
         cure = f"Run: matte weights fetch {card.name}" if card.weights.repository else "Install Matte again."
         raise ModelError(f"the weights {card.weights.file} of {card.name} are in none of {_spell(places)}. {cure}")
+    expected = card.weights.sha256 or noted(path).get("sha256", "")
+    if not expected:
+        raise ModelError(
+            f"{path.name} was put there by hand, and nothing says what it is. "
+            f"Run: matte weights fetch {card.name} --from {path}"
+        )
     found = sha256(path)
-    if found != card.weights.sha256:
+    if found != expected:
         raise ModelError(
             f"{path.name} is not the file that {card.name} was made with (sha256 {found[:12]}…, expected "
-            f"{card.weights.sha256[:12]}…). Delete it and fetch it again."
+            f"{expected[:12]}…). Delete it and fetch it again."
         )
     return path
+
+
+def there(card: Card) -> bool:
+    """Whether the model can be used here: it needs no weights, or they ship with Matte or were fetched."""
+    if card.weights is None or (PACKAGED / card.weights.file).is_file():
+        return True
+    return (models_folder() / card.weights.file).is_file()
+
+
+def sum_of(card: Card) -> str:
+    """The sha256 that the card's weights must have, as its card or what was noted at the fetch says; "" for none."""
+    if card.weights is None:
+        return ""
+    return card.weights.sha256 or noted(models_folder() / card.weights.file).get("sha256", "")
+
+
+def noted(path: Path) -> dict[str, str]:
+    """What was noted beside a file of weights when it was fetched: its sha256, where from, its licence."""
+    try:
+        said = json.loads(note_of(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}
+
+
+def note_of(path: Path) -> Path:
+    """The file beside weights in which their fetch is noted."""
+    return path.with_suffix(".json")
 
 
 def sha256(path: Path) -> str:

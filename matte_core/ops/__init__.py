@@ -19,6 +19,7 @@ from matte_core.ops.guides import (
 from matte_core.ops.instances import (
     agree_instances,
     instance_colours,
+    instance_matte,
     instances_from_cryptomatte,
     instances_from_id_pass,
     pick_instances,
@@ -41,6 +42,7 @@ __all__ = [
     "estimate_foreground",
     "estimate_trimap",
     "instance_colours",
+    "instance_matte",
     "instances_from_cryptomatte",
     "instances_from_id_pass",
     "instances_from_masks",

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from matte_core import instances as named
+from matte_core.engine.engine import PRECISIONS, pick_device
 from matte_core.io import cryptomatte_shots
 from matte_core.io.outputs import CODECS, DEPTHS
 from matte_core.io.sequence import Missing
-from matte_core.op import Output, choice, matte, op, plate, text
+from matte_core.matting import guide_of_masks, matte_of
+from matte_core.models.catalogue import names
+from matte_core.op import Output, choice, integer, matte, op, plate, text
+from matte_core.ops.alpha import DEFAULT_MODEL
 from matte_core.ops.files import MISSING, RECEIPT, write_sequence
+from matte_core.ops.guides import GROW, SHRINK, SOFTNESS
 from matte_core.ops.outputs import PLATE
 from matte_core.shot import Shot
+from matte_core.sources import hold_still
 
 INSTANCES = Output("matte", "instances", "One layer for each instance, by name; 1 = opaque.")
 
@@ -45,6 +51,32 @@ def instances_from_id_pass(
 ) -> Shot:
     """Reads masks of named instances from a picture whose pixels are ids: whole numbers, or flat colours."""
     return named.read_id_pass(path, ids, channel, frames or None, cast(Missing, missing))
+
+
+def _models() -> list[str]:
+    return [*names(told="instances"), *names()]
+
+
+@op(
+    "Instance Matte",
+    "Matte/Alpha",
+    [INSTANCES],
+    aliases=["several people", "multi matte", "maggie", "layers", "matte per person"],
+)
+def instance_matte(
+    plate: Annotated[Shot, plate("The plate.")],
+    instances: Annotated[Shot, matte("A rough mask for each person or thing, by name.")],
+    model: Annotated[
+        str, choice("maggie sees all at once; the others take each by itself, a trimap around its mask.", _models)
+    ] = DEFAULT_MODEL,
+    shrink: Annotated[int, integer("Pixels inside a mask's edge that are unknown.", 0, 500)] = SHRINK,
+    grow: Annotated[int, integer("Pixels outside a mask's edge that are unknown.", 0, 500)] = GROW,
+    overlap: Annotated[str, choice("Where the instances add up to more than 1.", lambda: tuple(named.RULES))] = "share",
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> Shot:
+    """A soft matte for each instance, under its name; together never more than 1. shrink and grow are for trimaps."""
+    guide = guide_of_masks(hold_still(instances, plate.frames), model, shrink, grow, SOFTNESS)
+    return named.agreed(matte_of(plate, guide, model, precision, pick_device()), overlap)
 
 
 @op("Pick Instances", "Matte/Alpha", [INSTANCES], aliases=["shuffle", "layers", "rename"])

@@ -196,11 +196,11 @@ def test_a_cryptomatte_in_gives_named_soft_instances_and_a_cryptomatte_out(shot:
     (shot / "render").mkdir()
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     masks = [np.hypot(columns - 15, rows - 15) < 9, np.hypot(columns - 32, rows - 15) < 8]
-    for number in NUMBERS:
-        save(shot / f"render/two.{number}.exr", np.stack(masks, -1).astype(np.float32), ("left.A", "right.A"))
+    for name, mask in zip(("left", "right"), masks, strict=True):
+        save(shot / f"{name}.png", mask[..., None].astype(np.float32), ("Y",))
     words = ("sequence", "plate.####.exr", "--grow", "3", "--shrink", "3", "--model", "closed-form")
     made = matte(
-        *words, "--mask", "render/two.####.exr", "--mask-channel", "left.A,right.A",
+        *words, "--instances", "left=left.png", "--instances", "right=right.png",
         "--deliver", "cryptomatte", "--out", "render/c.####.exr",
     )  # fmt: skip
     assert made.code == 0, made.error

@@ -1,0 +1,111 @@
+"""What is made once per frame: a picture with its masks to features at 1/8, and skips at full, 1/2 and 1/4 size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matte_core.models.layers.spectral import Adapter, Block, Rise
+from matte_core.models.maggie.normed import NormedLayers
+
+SLOTS = 10  # instances the network can tell apart
+_LAYERS = NormedLayers()
+
+
+class Trunk(NamedTuple):
+    """Features of frames: `eighth` (T, 128, H/8, W/8), and skips `full` (T, 32, H, W), `half` and `quarter` (T, 64)."""
+
+    eighth: Tensor
+    full: Tensor
+    half: Tensor
+    quarter: Tensor
+
+    def since(self, first: int) -> Trunk:
+        """Features of the frames from `first` on."""
+        return Trunk(*(each[first:] for each in self))
+
+
+def joined(trunks: Sequence[Trunk]) -> Trunk:
+    """Features of frames that were made one by one."""
+    return Trunk(*(torch.cat(parts) for parts in zip(*trunks, strict=True)))
+
+
+def one_by_one(clip: Tensor) -> list[Tensor]:
+    """The frames of a clip (T, ...), each (1, ...)."""
+    return [clip[place : place + 1] for place in range(len(clip))]
+
+
+class Encoder(nn.Module):
+    """A picture (T, 3, H, W), ImageNet-normalised, and masks (T, 10, H, W) of 0 and 1 to features at 1/32 and skips.
+
+    Each pixel carries the mean of the embeddings of the masks it lies in. Source: MaGGIe, section 3.2; GCA-Matting.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask_embed_layer = nn.Embedding(SLOTS + 1, 3)  # row 0 belongs to no mask
+        self.conv1, self.bn1 = _LAYERS.convolution(6, 32, stride=2), nn.BatchNorm2d(32)
+        self.conv2, self.bn2 = _LAYERS.convolution(32, 32), nn.BatchNorm2d(32)
+        self.conv3, self.bn3 = _LAYERS.convolution(32, 64, stride=2), nn.BatchNorm2d(64)
+        self.layer1 = _stage(64, 64, 3, 1)
+        self.layer2 = _stage(64, 128, 4, 2)
+        self.layer3 = _stage(128, 256, 4, 2)
+        self.layer_bottleneck = _stage(256, 512, 2, 2)
+        widths = ((6, 32), (32, 32), (64, 64), (128, 128), (256, 256))
+        self.shortcut = nn.ModuleList(Adapter(_LAYERS, before, after) for before, after in widths)
+
+    def forward(self, picture: Tensor, masks: Tensor) -> tuple[Tensor, list[Tensor]]:
+        values = torch.cat([picture, self.embedded(masks)], 1)
+        places = [values]
+        values = functional.relu(self.bn1(self.conv1(values)))
+        places.append(functional.relu(self.bn2(self.conv2(values))))
+        values = functional.relu(self.bn3(self.conv3(places[-1])))
+        for stage in (self.layer1, self.layer2, self.layer3):
+            values = stage(values)
+            places.append(values)
+        skips = [adapt(place) for adapt, place in zip(self.shortcut, places, strict=True)]
+        return self.layer_bottleneck(values), skips
+
+    def embedded(self, masks: Tensor) -> Tensor:
+        """(T, 3, H, W): the mean embedding of the masks at each pixel, 0 where there is none."""
+        sums = torch.einsum("tkhw,kc->tchw", masks, self.mask_embed_layer.weight[1:])
+        return sums / (masks.sum(1, keepdim=True) + 1e-6)
+
+
+class AtrousPyramid(nn.Module):
+    """Features (T, 512, h, w) seen at five reaches: 1 x 1, 3 x 3 at 2, 4 and 8, and the mean of the frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for place, rate in enumerate((0, 2, 4, 8, 0), 1):
+            layer = nn.Conv2d(512, 256, 3 if rate else 1, 1, rate, max(rate, 1), bias=False)
+            setattr(self, f"aspp{place}", layer)
+            setattr(self, f"aspp{place}_bn", nn.BatchNorm2d(256))
+        self.conv2, self.bn2 = nn.Conv2d(1280, 512, 1, bias=False), nn.BatchNorm2d(512)
+
+    def forward(self, values: Tensor) -> Tensor:
+        seen = [self._branch(place, values) for place in (1, 2, 3, 4)]
+        whole = self._branch(5, values.mean((2, 3), keepdim=True))
+        joined = torch.cat([*seen, whole.expand_as(seen[0])], 1)
+        return functional.relu(self.bn2(self.conv2(joined)))
+
+    def _branch(self, place: int, values: Tensor) -> Tensor:
+        convolved = getattr(self, f"aspp{place}")(values)
+        return functional.relu(getattr(self, f"aspp{place}_bn")(convolved))
+
+
+def rising(before: int, after: int, count: int) -> nn.Sequential:
+    """A stage of the decoder: twice the size, then `count` - 1 more residual blocks."""
+    return nn.Sequential(
+        Rise(_LAYERS, before, after), *(Block(_LAYERS, after, after, rising=True) for _ in range(count - 1))
+    )
+
+
+def _stage(before: int, after: int, count: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        Block(_LAYERS, before, after, stride), *(Block(_LAYERS, after, after) for _ in range(count - 1))
+    )

@@ -1,0 +1,159 @@
+"""Progressive refinement: alphas at 1/4 and at full size, found only where the coarser ones are uncertain.
+
+Source: MaGGIe, section 3.3, figure 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matte_core.models.maggie.encoder import Trunk
+from matte_core.models.maggie.instances import Decoded, FeedForward
+from matte_core.models.maggie.regions import grown, uncertain
+from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, coarser
+
+OUTSIDE = -99.0  # logit where nothing was refined; it also pulls down the outermost ring of the alpha at 1/4
+QUARTER_REACH, FULL_REACH = 13, 7  # sizes of the ellipses around what is still uncertain
+MASKED_ABOVE = 0.25  # active share of all pixels from which masked maps are quicker than gathered rows
+
+
+class Refined(NamedTuple):
+    """Alphas (T, N, H, W): at 1/4 (enlarged), at full size, and all put together."""
+
+    quarter: Tensor
+    full: Tensor
+    alphas: Tensor
+
+
+class Refinement(nn.Module):
+    """Alphas at 1/4 and full size; a mixin of the decoder, so that its layers carry the published names."""
+
+    def build_refinement(self, scrambled: bool) -> None:
+        """The layers. `scrambled`: see `Kernel`."""
+        self.inst_spec_layer = FeedForward(64)
+        sides = ((3, 32), (32, 32), (32, 64), (64, 64))
+        self.dummy_downscale = nn.ModuleList(Kernel(before, after, 3) for before, after in sides)  # never computed
+        self.layer3 = _up(64, 64, Kernel(64, 64, 3))
+        self.guidance_layer = nn.ModuleList(
+            [
+                Kernel(128, 64, 1, scrambled=scrambled),
+                nn.BatchNorm1d(64),
+                nn.LeakyReLU(0.2),
+                Kernel(64, 64, 3, bias=True),
+            ]
+        )
+        self.layer3_smooth = _smooth(64, 64, scrambled)
+        self.layer4 = _up(64, 32, Kernel(32, 32, 1, scrambled=scrambled))
+        self.layer4_smooth = _smooth(64, 32, scrambled)
+        self.layer5 = _up(32, 32, Kernel(32, 32, 3))
+        self.layer5_smooth = _smooth(64, 32, scrambled)
+        self.refine_OS4 = _head(64)
+        self.refine_OS1 = _head(32)
+
+    def refine(
+        self, trunk: Trunk, decoded: Decoded, coarse: Tensor, region: Tensor, masked: bool | None = None
+    ) -> Refined:
+        """Refined alphas for `coarse` alphas (T, N, H, W), looked at closer in `region`.
+
+        `masked` chooses how (see `sites`), None what is quicker.
+        """
+        frames, count, height, width = coarse.shape
+        nothing = torch.zeros_like(coarse)
+        if not region.any():
+            return Refined(nothing, nothing, coarse)
+        if masked is None:
+            masked = bool(region.float().mean() > MASKED_ABOVE)
+        quarter, full = self._logits(trunk, decoded, region.flatten(0, 1), count, masked)
+        quarter = functional.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
+        at_quarter, at_full = (_alpha(each).view(frames, count, height, width) for each in (quarter, full))
+        return Refined(at_quarter, at_full, put_together(coarse, at_quarter, at_full, region))
+
+    def _logits(
+        self, trunk: Trunk, decoded: Decoded, region: Tensor, count: int, masked: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (B, 1, H/4, W/4) and (B, 1, H, W) of B = T x N maps, OUTSIDE where there is no site."""
+        kind: Any = MaskedSites if masked else GatheredSites
+        masks = [region]
+        for _ in range(3):
+            masks.append(coarser(masks[-1]))
+        one, two, four, eight = (kind(mask) for mask in masks)
+        owner = torch.arange(len(region), device=region.device)
+        frame = owner // count
+        # Every instance multiplies the shared details by its own token.
+        own = decoded.details[frame] * decoded.tokens[owner % count][:, :, None, None]
+        values = eight.take(own, owner)
+        values = self._pointwise(self.inst_spec_layer, values, masked)
+
+        risen = self._risen(four, eight, self.layer3, values)
+        skip = four.take(trunk.quarter, frame)
+        first, norm, curve, second = self.guidance_layer
+        guide = four.point(torch.cat([skip, risen], 1), first)
+        guide = four.convolve(curve(_normed(norm, guide)), second).sigmoid()
+        values = self._smoothed(four, self.layer3_smooth, skip * guide)
+        quarter = four.spread(self._headed(four, self.refine_OS4, values), OUTSIDE)
+
+        values = self._risen(two, four, self.layer4, values)
+        values = self._smoothed(two, self.layer4_smooth, torch.cat([two.take(trunk.half, frame), values], 1))
+        values = self._risen(one, two, self.layer5, values)
+        values = self._smoothed(one, self.layer5_smooth, torch.cat([one.take(trunk.full, frame), values], 1))
+        return quarter, one.spread(self._headed(one, self.refine_OS1, values), OUTSIDE)
+
+    @staticmethod
+    def _pointwise(layer: nn.Module, values: Tensor, masked: bool) -> Tensor:
+        changed: Tensor = layer(values.movedim(1, -1)).movedim(-1, 1) if masked else layer(values)
+        return changed
+
+    @staticmethod
+    def _risen(fine: Any, coarse: Any, layers: nn.ModuleList, values: Tensor) -> Tensor:
+        first, norm, curve, second = layers
+        assert isinstance(second, Kernel)
+        risen = curve(_normed(norm, fine.rise(values, coarse, first)))
+        made: Tensor = fine.convolve(risen, second) if second.weight.shape[1] == 3 else fine.point(risen, second)
+        return made
+
+    @staticmethod
+    def _smoothed(sites: Any, layers: nn.ModuleList, values: Tensor) -> Tensor:
+        kernel, curve, norm = layers
+        return _normed(norm, curve(sites.point(values, kernel)))
+
+    @staticmethod
+    def _headed(sites: Any, layers: nn.ModuleList, values: Tensor) -> Tensor:
+        first, norm, curve, second = layers
+        made: Tensor = sites.convolve(curve(_normed(norm, sites.convolve(values, first))), second)
+        return made
+
+
+def put_together(coarse: Tensor, quarter: Tensor, full: Tensor, region: Tensor) -> Tensor:
+    """The coarse alphas, replaced by those at 1/4 and then at full size where what is there is still uncertain."""
+    alphas = torch.where(grown(uncertain(coarse), QUARTER_REACH) & region, quarter, coarse)
+    return torch.where(grown(uncertain(alphas), FULL_REACH) & region, full, alphas)
+
+
+def _up(before: int, after: int, last: Kernel) -> nn.ModuleList:
+    return nn.ModuleList([Kernel(before, after, 3), nn.BatchNorm1d(after), nn.LeakyReLU(0.2), last])
+
+
+def _smooth(before: int, after: int, scrambled: bool) -> nn.ModuleList:
+    kernel = Kernel(before, after, 1, bias=True, scrambled=scrambled)
+    return nn.ModuleList([kernel, nn.ReLU(), nn.BatchNorm1d(after)])
+
+
+def _head(before: int) -> nn.ModuleList:
+    return nn.ModuleList([Kernel(before, 32, 3), nn.BatchNorm1d(32), nn.LeakyReLU(0.2), Kernel(32, 1, 3, bias=True)])
+
+
+def _normed(norm: nn.Module, values: Tensor) -> Tensor:
+    """Batch norm of rows (P, C) or, in evaluation, of maps (B, C, H, W) by the same statistics."""
+    if values.ndim == 2:
+        rows: Tensor = norm(values)
+        return rows
+    assert isinstance(norm, nn.BatchNorm1d) and not norm.training, "masked maps would count empty sites"
+    return functional.batch_norm(values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+
+
+def _alpha(logits: Tensor) -> Tensor:
+    return (logits.tanh() + 1) / 2
