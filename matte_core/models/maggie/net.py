@@ -110,9 +110,10 @@ class Maggie(nn.Module):
         coarse = coarse[first:]
         box = torch.ones_like(coarse, dtype=torch.bool)
         if decoder.diff_module is not None:
-            coarse, box = near_what_was_found(coarse)
-            coarse = coarse * box
-            forward, backward = decoder.diff_module.changes(decoded.details)
+            if not self.training:
+                coarse, box = near_what_was_found(coarse)
+                coarse = coarse * box
+            forward, backward = decoder.diff_module.changes(decoded.details.detach())
         region = grown(uncertain(coarse), REGION_REACH) & box
         refined: Refined = decoder.refine(trunk.since(first), decoded.since(first), coarse, region, masked)
         return Answer(refined.alphas, coarse, refined.quarter, refined.full, region, decoded, forward, backward)

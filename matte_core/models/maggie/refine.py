@@ -66,7 +66,7 @@ class Refinement(nn.Module):
         if not region.any():
             return Refined(nothing, nothing, coarse)
         if masked is None:
-            masked = bool(region.float().mean() > MASKED_ABOVE)
+            masked = not self.training and bool(region.float().mean() > MASKED_ABOVE)
         quarter, full = self._logits(trunk, decoded, region.flatten(0, 1), count, masked)
         quarter = functional.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
         at_quarter, at_full = (_alpha(each).view(frames, count, height, width) for each in (quarter, full))

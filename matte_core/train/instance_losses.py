@@ -1,0 +1,144 @@
+"""Losses of several instances' alphas at three sizes, of a clip's steadiness, and of where tokens look.
+
+Source: MaGGIe, CVPR 2024, section 3.5 and supplement; weights and forms as in its published training. Tensors are
+(T, N, H, W) over the frames of a clip and its instances; `valid` says which instances are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIZES = (1, 4, 8)  # the alpha at full size counts double
+SIZE_WEIGHTS: Mapping[int, float] = {1: 2.0, 4: 1.0, 8: 1.0}
+ALPHA, GRADIENT, PYRAMID, ATTENTION, STEADINESS, SPARSITY = 1.0, 0.05, 0.05, 5.0, 1.0, 0.25
+_LOW, _HIGH = 1 / 255, 254 / 255
+_CHANGE = 5 / 255
+_LEVELS = 3
+_SMALL = 1e-6
+
+
+def coarse_weight(truth: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
+    """1 for every pixel of the instances that are there, 2 where the truth or the coarse alpha is neither 0 nor 1."""
+    unsure = _unsure(truth) | _unsure(coarse)
+    return valid.to(truth) * (1 + unsure.to(truth))
+
+
+def absolute_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of the absolute error."""
+    return ((alpha - truth).abs() * weight).sum() / (weight.sum() + 1e-8)
+
+
+def gradient_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of how far the lengths of the Sobel gradients differ, of maps that are 0 where the weight is."""
+    apart = (_slope(alpha * weight) - _slope(truth * weight)).abs()
+    return apart.sum() / (weight.sum() + _SMALL)
+
+
+def laplacian_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Sum over three bands of the Laplacian pyramid of the weighted mean of their absolute difference."""
+    total = alpha.sum() * 0
+    for level, (ours, theirs) in enumerate(zip(_bands(alpha), _bands(truth), strict=True)):
+        share = weight[..., :: 2**level, :: 2**level]
+        total = total + ((ours - theirs).abs() * share).sum() / (share.sum() + _SMALL)
+    return total
+
+
+def steadiness_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """dtSSD: weighted mean of the squared difference between the changes from frame to frame."""
+    apart = (alpha.diff(dim=0) - truth.diff(dim=0)).square()
+    share = weight[1:]
+    return (apart * share).sum() / (share.sum() + _SMALL)
+
+
+def attention_loss(attention: Sequence[Tensor], truth: Tensor) -> Tensor:
+    """How much of what the tokens of instances look at lies outside those instances, mean over the attentions.
+
+    Each attention is (N slots, h w T), summing to 1 over places; `truth` (T, N, H, W). Source: equation 6.
+    """
+    frames, count = truth.shape[:2]
+    inside = (functional.max_pool2d(truth, 8) > 0).to(truth)
+    places = inside.permute(1, 2, 3, 0).flatten(1)  # (N, h w T), the order of the features
+    there = places.any(1).to(truth)
+    missed = [(there - (each[:count] * places).sum(1)).sum() / frames for each in attention]
+    return torch.stack(missed).mean()
+
+
+def changes(truth: Tensor, reach: int = 2) -> Tensor:
+    """(T - 1, 1, H, W) of 0 and 1: where any instance's alpha changes from one frame to the next, grown by `reach`."""
+    moved = (truth.diff(dim=0).abs() > _CHANGE).any(1, keepdim=True).to(truth)
+    return functional.max_pool2d(moved, 2 * reach + 1, 1, reach)
+
+
+def sparsity_loss(forward: Tensor, backward: Tensor, truth: Tensor, reach: int = 2) -> Tensor:
+    """Cross entropy of the probabilities of change (T, 1, H, W), both ways, and the dtSSD of them.
+
+    The first frame has no change from before, the last none from after.
+    """
+    moved = changes(truth, reach)
+    crossed = [functional.binary_cross_entropy(each, moved) for each in (forward[1:], backward[:-1])]
+    ones = torch.ones_like(moved)
+    steady = [steadiness_loss(each, moved, ones) for each in (forward[1:], backward[:-1]) if len(moved) > 1]
+    return torch.stack([*crossed, *steady]).sum()
+
+
+def instance_loss(
+    alphas: Mapping[int, Tensor],
+    truth: Tensor,
+    region: Tensor,
+    attention: Sequence[Tensor],
+    changed: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, dict[str, float]]:
+    """The whole loss and its parts by name.
+
+    alphas     by size, 1, 4 and 8, each (T, N, H, W)
+    region     (T, N, H, W) where the finer sizes were refined; the coarse one counts everywhere
+    changed    for clips: the probabilities of change forward and backward
+    """
+    valid = truth.flatten(2).any(2).any(0)[None, :, None, None].expand_as(truth)
+    weights = {size: region.to(truth) * valid for size in (1, 4)} | {8: coarse_weight(truth, alphas[8], valid)}
+    measures = {
+        "alpha": (ALPHA, absolute_loss),
+        "gradient": (GRADIENT, gradient_loss),
+        "pyramid": (PYRAMID, laplacian_loss),
+    }
+    if changed is not None:
+        measures["steadiness"] = (STEADINESS, steadiness_loss)
+    parts: dict[str, Tensor] = {}
+    for name, (share, measure) in measures.items():
+        each = [SIZE_WEIGHTS[size] * measure(alphas[size], truth, weights[size]) for size in SIZES]
+        parts[name] = share * torch.stack(each).sum()
+    parts["attention"] = ATTENTION * attention_loss(attention, truth)
+    if changed is not None:
+        parts["sparsity"] = SPARSITY * sparsity_loss(*changed, truth)
+    return torch.stack(list(parts.values())).sum(), {name: float(part.detach()) for name, part in parts.items()}
+
+
+def _unsure(alpha: Tensor) -> Tensor:
+    return (alpha >= _LOW) & (alpha <= _HIGH)
+
+
+def _slope(alpha: Tensor) -> Tensor:
+    line, smooth = alpha.new_tensor([-1.0, 0.0, 1.0]), alpha.new_tensor([1.0, 2.0, 1.0])
+    across = (smooth[:, None] * line)[None, None] / 8
+    maps = functional.pad(alpha.flatten(0, 1)[:, None], (1,) * 4, mode="replicate")
+    slopes = functional.conv2d(maps, across), functional.conv2d(maps, across.mT)
+    return (slopes[0].square() + slopes[1].square() + _SMALL).sqrt().view(alpha.shape)
+
+
+def _bands(alpha: Tensor) -> list[Tensor]:
+    line = alpha.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    kernel = (line[:, None] * line)[None, None]
+    level, bands = alpha.flatten(0, 1)[:, None], []
+    for _ in range(_LEVELS):
+        blurred = functional.conv2d(functional.pad(level, (2,) * 4, mode="reflect"), kernel)
+        small = blurred[..., ::2, ::2]
+        spread = torch.zeros_like(level)
+        spread[..., ::2, ::2] = small
+        enlarged = functional.conv2d(functional.pad(spread, (2,) * 4, mode="reflect"), 4 * kernel)
+        bands.append((level - enlarged).view(*alpha.shape[:2], *level.shape[2:]))
+        level = small
+    return bands
