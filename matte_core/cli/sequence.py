@@ -153,7 +153,7 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
     device = pick_device(settings.device)
     model(settings.model)
     if sum(map(bool, (settings.mask, settings.trimap, settings.instances))) != 1:
-        raise UsageError("give either --mask, --trimap or --instances: the model must be told what to cut out.")
+        raise UsageError("give either --mask or --trimap, or --instances: the model must be told what to cut out.")
     plate = plate_source(
         settings.plate,
         layer=settings.layer,
