@@ -18,7 +18,7 @@ from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, c
 
 OUTSIDE = -99.0  # logit where nothing was refined; it also pulls down the outermost ring of the alpha at 1/4
 QUARTER_REACH, FULL_REACH = 13, 7  # sizes of the ellipses around what is still uncertain
-MASKED_ABOVE = 0.25  # active share of all pixels from which masked maps are quicker than gathered rows
+MASKED_ABOVE = 0.3  # active share of all pixels above which masked maps were quicker, on a processor core
 
 
 class Refined(NamedTuple):
