@@ -117,7 +117,7 @@ def test_a_trimap_has_three_values_and_the_mask_s_layers(shot_of: Any, models: d
 
 
 def test_layers_of_a_joint_matte_are_those_of_the_mask(shot_of: Any, models: dict[str, Any]) -> None:
-    made = ops.joint_matte(plate(shot_of), shot_of([np.concatenate([MASK, 1 - MASK])]), "t-regions", "t-alpha")
+    made = ops.joint_matte(plate(shot_of), shot_of([np.concatenate([MASK, 1 - MASK])]), "t-regions", "t-alpha", "soft")
     (alpha,) = pull(made)
     assert made.channels == ("layer0", "layer1") and alpha.shape == (2, 4, 6)
     assert np.allclose(alpha[1, 0], [1, 1, 0.45, 0.45, 0, 0], atol=1e-6)
@@ -141,7 +141,7 @@ def test_models_in_the_wrong_place_and_unknown_fusions_are_refused(shot_of: Any,
         ops.joint_matte(source, mask, "t-alpha", "t-alpha")
     with pytest.raises(UsageError, match="answers with a trimap, not with an alpha"):
         ops.joint_matte(source, mask, "t-regions", "t-regions")
-    with pytest.raises(UsageError, match="Choose one of: soft, hard"):
+    with pytest.raises(UsageError, match="Choose one of: hard, soft"):
         ops.joint_matte(source, mask, "t-regions", "t-alpha", "medium")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import click
 import torch
+from click.core import ParameterSource
 
 from matte_core import ops
 from matte_core.cli.screen import Screen
@@ -19,7 +20,7 @@ from matte_core.guide import Guide
 from matte_core.instances import RULES
 from matte_core.io.cryptomatte_shots import read_cryptomatte
 from matte_core.io.sequence import Missing
-from matte_core.joint import FUSIONS, joint_matte_of
+from matte_core.joint import FUSION, FUSIONS, joint_matte_of
 from matte_core.masks import instances_of
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import model
@@ -111,13 +112,15 @@ class Settings:
 @click.option("--depth", default="half", show_default=True, help="half or float.")
 @click.option(
     "--trimap-model",
-    default="",
+    default="auto",
+    show_default=True,
     metavar="NAME",
-    help="Network that finds the trimap from the mask and the plate, in place of --shrink and --grow: net_t-small.",
+    help=f"Network that finds the trimap from mask and plate. none: --shrink and --grow. auto: {ops.TRIMAP_MODEL}, "
+    "but none where --shrink, --grow or --softness is given.",
 )
 @click.option(
     "--fusion",
-    default="soft",
+    default=FUSION,
     show_default=True,
     type=click.Choice(list(FUSIONS)),
     help="How the network's trimap and the alpha become one.",
@@ -142,16 +145,32 @@ class Settings:
     help="Where several instances add up to more than 1.",
 )
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
-def sequence(machine: bool, plate: str, **options: Any) -> int:
+@click.pass_context
+def sequence(context: click.Context, /, machine: bool, plate: str, **options: Any) -> int:
     """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
     settings = Settings(plate=plate, **options)
+    if settings.trimap_model == "auto":
+        by_hand = any(_given(context, name) for name in ("shrink", "grow", "softness"))
+        settings = replace(settings, trimap_model="none" if by_hand else _trimap_model(settings))
     return make_mattes(settings, Screen(machine))
+
+
+def _given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
+
+
+def _trimap_model(settings: Settings) -> str:
+    """A rough mask has its trimap found; a renderer's exact one, and models that need no trimap, have not."""
+    rough = settings.mask and settings.cryptomatte is None
+    return ops.TRIMAP_MODEL if rough and "trimap" in model(settings.model).card.guides else "none"
 
 
 def make_mattes(settings: Settings, screen: Screen) -> int:
     """Runs the main job; returns the exit code. Raises MatteError where it cannot start."""
     device = pick_device(settings.device)
     model(settings.model)
+    if settings.trimap_model != "none":
+        model(settings.trimap_model)
     if sum(map(bool, (settings.mask, settings.trimap, settings.instances))) != 1:
         raise UsageError("give either --mask or --trimap, or --instances: the model must be told what to cut out.")
     plate = plate_source(
@@ -183,7 +202,7 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
     source = _named_masks(settings, plate, wanted) if settings.instances else _one_file(settings, wanted)
     told = hold_still(source, plate.frames)
-    if settings.trimap_model:
+    if settings.trimap_model != "none":
         if settings.trimap:
             raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
         names, fusion = (settings.trimap_model, settings.model), settings.fusion

@@ -7,7 +7,7 @@ from typing import Annotated
 from matte_core import compose
 from matte_core.engine.engine import PRECISIONS, pick_device, pick_precision
 from matte_core.guide import Guide
-from matte_core.joint import FUSIONS, joint_matte_of
+from matte_core.joint import FUSION, FUSIONS, joint_matte_of
 from matte_core.matting import matte_of
 from matte_core.models.base import ModelChoice
 from matte_core.models.catalogue import model as catalogue_model
@@ -60,8 +60,8 @@ def joint_matte(
     trimap_model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap"))] = TRIMAP_MODEL,
     model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
     fusion: Annotated[
-        str, choice("soft: both answers weighed; hard: alpha in the trimap's unknown alone.", lambda: tuple(FUSIONS))
-    ] = "soft",
+        str, choice("hard: alpha in the trimap's unknown alone; soft: both answers weighed.", lambda: tuple(FUSIONS))
+    ] = FUSION,
     precision: Annotated[str, choice("Arithmetic. auto: as the models' cards say.", lambda: PRECISIONS)] = "auto",
     matting_model: Annotated[
         ModelChoice | None, model_port("From Load Matting Model. Connected, it decides about the alpha.")

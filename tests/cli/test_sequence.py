@@ -216,3 +216,23 @@ def test_a_cryptomatte_in_gives_named_soft_instances_and_a_cryptomatte_out(shot:
     assert spec.getattribute("matte/overlap").startswith("share: ")
     wrong = matte(*words, "--mask", "render/c.####.exr", "--cryptomatte", "lift", "--out", "out/x.####.exr")
     assert wrong.code == 2 and "Did you mean left?" in wrong.sentence
+
+
+def test_without_distances_a_network_finds_the_trimap(shot: Folder, matte: Matte) -> None:
+    words = ("sequence", "plate.####.exr", "--mask", "mask.####.png", "--model", "closed-form-device", "--frames", 1001)
+    assert matte(*words, "--out", "net/m.####.exr").code == 0
+    assert matte(*words, "--out", "named/m.####.exr", "--trimap-model", "net_t-small").code == 0
+    assert matte(*words, "--out", "fixed/m.####.exr", "--trimap-model", "none").code == 0
+    assert matte(*words, "--out", "hand/m.####.exr", "--grow", 16).code == 0
+    network, named, fixed, hand = (load(shot.path / f / "m.1001.exr")[0] for f in ("net", "named", "fixed", "hand"))
+    assert np.array_equal(network, named) and np.array_equal(fixed, hand)
+    assert not np.array_equal(network, fixed)
+    assert network.shape == fixed.shape and np.isfinite(network).all()
+
+
+def test_a_trimap_model_needs_a_mask_and_must_be_one(shot: Folder, matte: Matte) -> None:
+    words = ("sequence", "plate.####.exr", "--out", "out/m.####.exr")
+    answer = matte(*words, "--trimap", "mask.####.png", "--trimap-model", "net_t-small")
+    assert answer.code == 2 and "Give --mask, or leave --trimap-model out" in answer.sentence
+    answer = matte(*words, "--mask", "mask.####.png", "--trimap-model", "net_x-small")
+    assert answer.code == 4 and "there is no model 'net_x-small'" in answer.sentence

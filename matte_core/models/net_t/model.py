@@ -66,14 +66,13 @@ def _regions(net: NetT, picture: Tensor, mask: Tensor) -> Tensor:
 
 _WEIGHTS = Weights(
     file="net_t-small.safetensors",
-    sha256="03f5a7457ca082e84f1c55f1159391ec1b67faed45b803fb271f177bbbf1c15a",
+    sha256="156b5cad7185c93e8ef29fdeb854cfa6750f74bf36db1d60968f68db6fe7378e",
     licence="Apache-2.0",
     commercial=True,
     megabytes=1.9,
     origin=(
-        "recipe train/recipes/net_t_small.toml in an earlier form (seed 31, 1000 iterations, cross-entropy alone, hand "
-        "masks that could lose small parts); data: 1216 procedural pictures of bank seed 1, textures from 18 CC0 "
-        "panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
+        "recipe train/recipes/net_t_small.toml (seed 31, 2000 iterations); data: 1216 procedural pictures of bank seed "
+        "1, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
     ),
 )
 NET_T_SMALL = NetTModel(
