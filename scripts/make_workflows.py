@@ -37,7 +37,7 @@ def _sources(graph: Graph) -> tuple[int, int]:
 
 def _alpha(graph: Graph, plate: int, mask: int) -> int:
     """Its alpha, through a trimap around the mask's edge."""
-    trimap = graph.add("MatteTrimapFromMask", 1, 10, {"mask": mask})
+    trimap = graph.add("MatteTrimapFromMask", 1, 10, {"mask": mask}, shrink=12, grow=26)
     return graph.add("MatteEstimateAlpha", 2, 0, {"plate": plate, "guide": trimap}, title="Alpha")
 
 
@@ -104,7 +104,7 @@ def foreground_and_composite() -> Workflow:
 def refine_and_compare() -> Workflow:
     graph = Graph()
     plate, mask = _sources(graph)
-    trimap = graph.add("MatteTrimapFromMask", 1, 10, {"mask": mask})
+    trimap = graph.add("MatteTrimapFromMask", 1, 10, {"mask": mask}, shrink=12, grow=26)
     guided = {"plate": plate, "guide": trimap}
     first = graph.add("MatteEstimateAlpha", 2, 0, guided, title="Net-M small")
     second = graph.add("MatteEstimateAlpha", 2, 10, guided, title="Closed form", model="closed-form-device")

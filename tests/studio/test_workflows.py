@@ -126,7 +126,7 @@ def test_the_graph_in_the_studio_and_matte_run_make_the_same_pixels(
 def old_workflow(place: Path) -> Path:
     """Mask to matte as a version would have saved it in which a node had another name and the nodes fewer widgets."""
     content = json.loads((ROOT / "workflows" / "mask_to_matte.json").read_text(encoding="utf-8"))
-    kept = {"MatteReadPlate": 2, "MatteReadMatte": 1, "MatteTrimapFromMask": 0, "MatteEstimateAlpha": 1}
+    kept = {"MatteReadPlate": 2, "MatteReadMatte": 1, "MatteTrimapFromMask": 2, "MatteEstimateAlpha": 1}
     for each in content["nodes"]:
         each["widgets_values"] = each["widgets_values"][: kept.get(each["type"], 1)]
         if each["type"] == "MatteTrimapFromMask":
