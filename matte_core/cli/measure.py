@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +17,7 @@ from matte_core.errors import UsageError
 from matte_core.evaluate.metrics import Alpha
 from matte_core.evaluate.report import UNITS, Report, Sample
 from matte_core.evaluate.report import evaluate as measure
+from matte_core.flow import motion
 from matte_core.io.image import FORMATS
 from matte_core.io.sequence import find
 from matte_core.pull import frames
@@ -136,8 +136,8 @@ def _samples(
             sample = replace(sample, unknown=snap(_alpha(_guide(trimaps, name), truth, "trimap")) == 0.5)
         if waiting is not None:
             sample = replace(sample, starts=_gap(waiting.name, name))
-            moves = not (stills or sample.starts)
-            yield replace(waiting, flow=_motion(waiting.truth, sample.truth)) if moves else waiting
+            moves = not (stills or sample.starts) and waiting.truth.shape == sample.truth.shape
+            yield replace(waiting, flow=motion(waiting.truth, sample.truth)) if moves else waiting
         waiting = sample
     if waiting is not None:
         yield waiting
@@ -163,15 +163,6 @@ def _spell(files: dict[str, Path]) -> str:
 def _alpha(shot: Shot, like: Shot, what: str) -> Alpha:
     frame = next(frames(over_window_of(like, shot, what)))
     return np.asarray(frame.pixels[0])
-
-
-def _motion(before: Alpha, after: Alpha) -> Alpha:
-    """Motion (H, W, 2) in pixels (x, y) from one true alpha to the next."""
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    pair = [np.asarray(np.rint(np.clip(alpha, 0, 1) * 255), np.uint8) for alpha in (before, after)]
-    if pair[0].shape != pair[1].shape or min(pair[0].shape) < 16:  # too small for the flow's patches
-        return np.zeros((*before.shape, 2), np.float32)
-    return np.asarray(flow.calc(pair[0], pair[1], np.zeros((*before.shape, 2), np.float32)))
 
 
 def _table(report: Report) -> Table:

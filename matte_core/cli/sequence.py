@@ -65,6 +65,8 @@ class Settings:
     blur: float
     gamma: float
     overlap: str
+    smooth: float
+    reach: int
 
 
 @click.command()
@@ -144,6 +146,20 @@ class Settings:
     type=click.Choice(list(RULES)),
     help="Where several instances add up to more than 1.",
 )
+@click.option(
+    "--smooth",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Smooth the matte over time, along the motion; never over a cut.",
+)
+@click.option(
+    "--reach",
+    default=ops.REACH,
+    show_default=True,
+    type=click.IntRange(0, 8),
+    help="Frames before and after that --smooth looks at.",
+)
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
 @click.pass_context
 def sequence(context: click.Context, /, machine: bool, plate: str, **options: Any) -> int:
@@ -212,6 +228,7 @@ def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.de
         if not settings.trimap:
             guide = guide_of_masks(told, settings.model, settings.shrink, settings.grow, settings.softness)
         alpha = matte_of(plate, guide, settings.model, settings.precision, device)
+    alpha = ops.smooth_matte(plate, alpha, settings.smooth, settings.reach)
     return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)
 
 

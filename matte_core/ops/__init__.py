@@ -1,6 +1,14 @@
 """The operations: what a person can do, as plain functions over shots. Every face reads them from here."""
 
-from matte_core.ops.alpha import DEFAULT_MODEL, estimate_alpha, joint_matte, load_matting_model, refine_matte
+from matte_core.ops.alpha import (
+    DEFAULT_MODEL,
+    REACH,
+    estimate_alpha,
+    joint_matte,
+    load_matting_model,
+    refine_matte,
+    smooth_matte,
+)
 from matte_core.ops.colour import despill, estimate_foreground, over, premultiply, unpremultiply
 from matte_core.ops.files import read_matte, read_plate, write_plate, write_sequence
 from matte_core.ops.guides import (
@@ -30,6 +38,7 @@ from matte_core.ops.look import difference
 __all__ = [
     "DEFAULT_MODEL",
     "GROW",
+    "REACH",
     "SHRINK",
     "SOFTNESS",
     "TRIMAP_MODEL",
@@ -56,6 +65,7 @@ __all__ = [
     "read_plate",
     "refine_matte",
     "resize_to_plate",
+    "smooth_matte",
     "trimap_from_mask",
     "unpremultiply",
     "write_cryptomatte",

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from matte_core import compose
+from matte_core import compose, smoothing
 from matte_core.engine.engine import PRECISIONS, pick_device, pick_precision
 from matte_core.guide import Guide
 from matte_core.joint import FUSION, FUSIONS, joint_matte_of
-from matte_core.matting import matte_of
+from matte_core.matting import matte_of, view_of
 from matte_core.models.base import ModelChoice
 from matte_core.models.catalogue import model as catalogue_model
 from matte_core.models.catalogue import names
-from matte_core.op import Output, choice, matte, number, op, plate
+from matte_core.op import Output, choice, integer, matte, number, op, plate, text
 from matte_core.op import model as model_port
 from matte_core.ops.guides import TRIMAP_MODEL
 from matte_core.ops.outputs import MATTE
 from matte_core.shot import Shot
 from matte_core.sources import hold_still
+from matte_core.windows import over_window_of
 
 DEFAULT_MODEL = "net_m-small"
+REACH = 2  # frames before and after, of Smooth Matte
 
 
 @op(
@@ -83,3 +85,26 @@ def refine_matte(
 ) -> Shot:
     """The controls artists know, in this order: clips, grow or shrink, blur, gamma."""
     return compose.refine_matte(matte, black, white, grow, blur, gamma)
+
+
+@op(
+    "Smooth Matte",
+    "Matte/Alpha",
+    [MATTE],
+    aliases=["temporal", "flicker", "deflicker", "stabilise", "boil", "optical flow", "motion"],
+)
+def smooth_matte(
+    plate: Annotated[Shot, plate("The plate the matte was made from: its motion is followed.")],
+    matte: Annotated[Shot, matte("The matte, of any model.")],
+    strength: Annotated[float, number("0 leaves the matte as it is, 1 filters it fully.", 0, 1)] = 1.0,
+    reach: Annotated[int, integer("Frames before and after that are looked at.", 0, 8)] = REACH,
+    cuts: Annotated[
+        str, text("Frame numbers at which a new take begins, such as 1043,1088. Empty: they are found.")
+    ] = "",
+) -> Shot:
+    """Takes the flicker out of a matte along the motion of the plate; hair stays where the plate shows it. Never over
+    a cut or missing frames."""
+    if strength == 0 or reach == 0:
+        return matte
+    placed = over_window_of(plate, matte, "matte")
+    return smoothing.smooth_matte(plate, placed, view_of(plate), strength, reach, cuts)
