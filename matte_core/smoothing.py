@@ -113,10 +113,10 @@ def _smooth(job: Job) -> Result:
         window = _window(job.shot, 0, number)
         frame, near = job.frames[0][number], {n: [job.frames[i][n] for i in (0, 1, 3)] for n in window}
         _refuse_sizes([each[0] for each in near.values()])
-        neighbours = [
-            Neighbour(*(_last(f.pixels) for f in near[n]), moved=moved, trust=trust)
-            for n, moved, trust in _chain(job, number, window)
-        ]
+        neighbours = []
+        for n, moved, trust in _chain(job, number, window):
+            there, around, lines = (_last(f.pixels) for f in near[n])
+            neighbours.append(Neighbour(there, around, lines, moved, trust))
         alpha, colour = (_last(f.pixels) for f in near[number][:2])
         smoothed = filtered(alpha, colour, neighbours) if neighbours else alpha
         mixed = alpha + np.float32(job.parameter("strength")) * (smoothed - alpha)
