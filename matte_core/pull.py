@@ -32,7 +32,7 @@ class Run:
     ahead       pulled frames to work ahead; by default twice the largest batch and at least four
     budget      bytes of frames that may live before work ahead of the awaited frame is held back
     tools       handed to every verb (the engine)
-    check       called in the caller's thread between units; raises to stop (a person's cancel)
+    check       called before each unit, in its thread; raises to stop (a person's cancel)
     inside      a context every verb runs in, in whatever thread (torch's inference mode is thread-local)
     watch       told of every unit that was computed: (shot, numbers, seconds)
     keep_going  a frame whose source cannot be read costs its own outputs and no others: they are
@@ -160,6 +160,7 @@ class Run:
                     return
                 unit = heapq.heappop(self._ready[lane])
             try:
+                self._check()  # a stop is heard while the device is busy: nothing more is begun beside it
                 self._execute(unit)
             except BaseException as fatal:  # handed to the caller's thread, which raises it
                 with self._changed:

@@ -271,6 +271,25 @@ def test_a_cancel_stops_and_leaves_no_thread() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("matte-")]
 
 
+def test_nothing_is_begun_beside_the_device_after_a_cancel() -> None:
+    cancelled, begun = threading.Event(), list[int]()
+
+    def check() -> None:
+        if cancelled.is_set():
+            raise Cancelled("stopped by the person")
+
+    def watch(shot: Shot, numbers: Sequence[int], seconds: float) -> None:
+        if shot.verb == "test read":
+            begun.extend(numbers)
+            if len(begun) == 4:
+                cancelled.set()
+
+    busy = a_mix(a_source("1001-1200", delay=0.01), lane="device", delay=0.5)
+    with pytest.raises(Cancelled):
+        list(Run(Plan([(busy, busy.frames)]), ahead=200, check=check, watch=watch))
+    assert 4 <= len(begun) <= 6  # of the two threads that read, each ends what it had begun
+
+
 def test_a_loop_that_is_left_early_leaves_no_thread() -> None:
     for _ in Run(Plan([(a_mix(a_source()), range(1001, 1025))])):
         break

@@ -63,7 +63,7 @@ class Editor:
     def open(self) -> None:
         """Opens the page and waits until it can be used."""
         self.page.goto(self.address, wait_until="domcontentloaded", timeout=120_000)
-        self.page.wait_for_function(READY, timeout=120_000)
+        self.page.wait_for_function(READY, timeout=300_000)
         self.page.wait_for_function("window.app.graph._nodes.length > 0", timeout=60_000)
         self.page.wait_for_timeout(1_500)  # the page still places its panels
 
