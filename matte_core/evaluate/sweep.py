@@ -155,7 +155,7 @@ def _mattes(
     for name in alpha_models:
         yield Matte(name, FIXED, ""), _alpha(engine, name, seen.plate, fixed)
         for source in trimap_models:
-            probabilities = np.load(_file(scratch, source, seen.name))
+            probabilities = np.load(_file(scratch, source, seen.name), allow_pickle=False)
             alpha = _alpha(engine, name, seen.plate, probabilities.argmax(0).astype(np.float32) / 2)
             pair = torch.from_numpy(probabilities)[None], torch.from_numpy(np.array(alpha))[None, None]
             for fusion, join in FUSIONS.items():
