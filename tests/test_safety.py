@@ -27,8 +27,10 @@ NETWORK = {
     "webbrowser",
 }
 SYSTEM = ("os.system", "os.popen", "os.exec", "os.spawn", "os.posix_spawn", "os.startfile", "os.fork")
-# Studio is a server on this machine, and `matte studio --open` asks for the browser; host answers ComfyUI's page.
-SERVERS = {path for path in PACK if "studio" in path.relative_to(ROOT).parts} | {ROOT / "nodes" / "host.py"}
+# Studio is a server on this machine, and `matte studio --open` asks for the browser; host answers ComfyUI's page;
+# fetch is what `matte weights fetch` asks for, and no node or workflow can.
+SERVERS = {path for path in PACK if "studio" in path.relative_to(ROOT).parts}
+SERVERS |= {ROOT / "nodes" / "host.py", ROOT / "matte_core" / "models" / "fetch.py"}
 
 
 def spelt(node: ast.expr) -> str:

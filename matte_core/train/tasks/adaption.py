@@ -6,10 +6,10 @@ Source: arXiv 2103.17020, section on real images. The composites that the critic
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import ClassVar
 
 import numpy as np
@@ -215,6 +215,6 @@ def _started(net: nn.Module, folder: Path, file: str) -> nn.Module:
         return net
     try:
         net.load_state_dict(torch.load(folder / file, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, UnpicklingError) as error:
         raise SourceError(f"{folder / file} holds no weights to start from ({error}). Train them first.") from error
     return net
