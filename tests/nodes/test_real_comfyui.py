@@ -82,7 +82,7 @@ def test_mask_to_matte_writes_frames_shows_a_preview_and_resumes(server: Server)
 
 
 def test_the_stop_button_ends_a_write_and_the_next_run_goes_on(server: Server) -> None:
-    prompt = server.prompt_of(TEMPLATE, frames="1003-1007", out="stopped/a.####.exr")
+    prompt = server.prompt_of(TEMPLATE, frames="1003-1007", grow=21, out="stopped/a.####.exr")
     prompt = {key: node for key, node in prompt.items() if node["class_type"] != "MattePreview"}
     number, first = server.queue(prompt), server.folder / "output" / "stopped" / "a.1003.exr"
     end = time.monotonic() + RUN_SECONDS
