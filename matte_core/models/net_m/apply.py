@@ -41,8 +41,7 @@ def _answered(
             yield tile, part
             continue
         given = None if solves is None else tile.crop(solves)
-        start = tile.crop(prepared.start) if prepared.start.numel() else prepared.start
-        yield tile, net.blend(tile.crop(prepared.features), start, given).alpha
+        yield tile, net.blend(tile.crop(prepared.features), tile.crop(prepared.start), given).alpha
 
 
 def _padded(picture: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ def prepare(
     regions = [(trimap < 0.25).to(pixels), ((trimap - 0.5).abs() <= 0.25).to(pixels), (trimap > 0.75).to(pixels)]
     if inputs == "picture":
         mean, deviation = (pixels.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
-        return Prepared(torch.cat([(pixels - mean) / deviation, *regions], 1), pixels.new_zeros(0))
+        return Prepared(torch.cat([(pixels - mean) / deviation, *regions], 1), pixels[:, :0])
     pixels = pixels.clamp(0, BRIGHTEST)
     models = models or colour_models(pixels, trimap)
     distances = torch.cat([models.foreground_distance, models.background_distance], 1) * 0.3

@@ -85,8 +85,7 @@ class NetM(nn.Module):
         """The answer from what `prepare` made of the picture, or from the same part of all three."""
         heads = self.coarse(features.contiguous(memory_format=torch.channels_last)).float()
         logit = 2 * heads[:, :1]  # the published (tanh(x) + 1) / 2 is the sigmoid of 2 x
-        if self.settings.inputs != "picture":
-            logit = logit + (start * self.coarse.shortcut[:, None, None]).sum(1, keepdim=True)
+        logit = logit + (start * self.coarse.shortcut[:, None, None]).sum(1, keepdim=True)
         coarse, shares = torch.sigmoid(logit), torch.ones_like(logit)
         if self.settings.inputs == "solves":
             assert solved is not None
