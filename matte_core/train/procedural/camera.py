@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import cv2
@@ -65,3 +66,57 @@ def developed(random: Random, picture: Map) -> Map:
         _, packed = cv2.imencode(".jpg", np.ascontiguousarray(bytes_[..., ::-1]), quality)
         bytes_ = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
     return as_map(bytes_) / np.float32(255)
+
+
+@dataclass(frozen=True)
+class Film:
+    """A camera over a whole clip: every frame goes through it alike, the grain alone is new.
+
+    light      what the frames are kept in, as for `expose`
+    exposure   of scene-linear frames; `shoulder` where encoded ones roll off
+    grain      strength of the noise, `coarse` where it is softened; `blur`: softness of the lens in pixels
+    """
+
+    light: Light
+    exposure: float
+    shoulder: float
+    grain: float
+    coarse: bool
+    blur: float
+
+    def shot(self, random: Random, gain: float, foreground: Map, background: Map, alpha: Map) -> tuple[Map, Map, Map]:
+        """Picture, foreground and background (S, S, 3) of one composite, all in the film's light.
+
+        All three are scene-linear times `gain` before; `alpha` (S, S) is coverage in linear light, or in the light of
+        the frames where that is "display".
+        """
+        cover, gain = alpha[..., None], gain * self.exposure
+        front, back = (as_map(np.clip(layer * np.float32(gain), 0, BRIGHTEST)) for layer in (foreground, background))
+        picture = front * cover + back * (1 - cover)
+        if self.light == "scene":
+            noise = self._noise(random, picture.shape) * (np.sqrt(picture) + np.float32(0.05))
+            return as_map(np.clip(picture + noise, 0, BRIGHTEST)), front, back
+        front, back, seen = (encode(layer, self.shoulder) for layer in (front, back, picture))
+        if self.light == "display":
+            seen = front * cover + back * (1 - cover)
+        if self.blur:
+            seen = gaussian(seen, self.blur)
+        noisy = np.clip(seen + self._noise(random, seen.shape), 0, 1)
+        return as_map(np.round(noisy * 255) / 255), front, back
+
+    def _noise(self, random: Random, shape: tuple[int, ...]) -> Map:
+        noise = random.standard_normal(shape, dtype=np.float32)
+        return as_map((gaussian(noise, 0.6) * 1.8 if self.coarse else noise) * np.float32(self.grain))
+
+
+def make_film(random: Random, light: Light, level: float) -> Film:
+    """A camera for scenes in which the median is `level`."""
+    exposure = log_uniform(random, 0.1, 0.5) / max(level, 0.02)
+    return Film(
+        light,
+        exposure if light == "scene" else min(exposure, 1.0),
+        shoulder=float(random.uniform(0.5, 0.95)),
+        grain=log_uniform(random, 0.001, 0.02) * (random.random() < 0.75),
+        coarse=bool(random.random() < 0.4),
+        blur=float(random.uniform(0.3, 0.7)) * (random.random() < 0.15),
+    )

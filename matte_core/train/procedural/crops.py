@@ -48,7 +48,7 @@ class Crop:
     scene: Scene
 
 
-_SHAPES = {
+SHAPES = {
     "solid": 0.06, "fur": 0.1, "hair": 0.13, "fine_hair": 0.12, "wires": 0.05, "twigs": 0.05, "plush": 0.12,
     "threads": 0.08, "basket": 0.09, "lace": 0.03, "leaves": 0.06, "veil": 0.03, "smoke": 0.02, "motion": 0.03,
     "defocus": 0.03,
@@ -60,7 +60,7 @@ def pick_scene(random: Random) -> Scene:
     """A scene for training: every kind of difficulty in the share that has worked."""
     behind = str(random.choice(_BEHIND)) if random.random() < 0.2 else ""
     return Scene(
-        shape=str(random.choice(list(_SHAPES), p=list(_SHAPES.values()))),
+        shape=str(random.choice(list(SHAPES), p=list(SHAPES.values()))),
         light=("scene", "encoded", "display")[random.choice(3, p=(0.35, 0.25, 0.4))],
         behind=behind,
         unseen=bool(random.random() < 0.2),
@@ -93,8 +93,8 @@ def make_subject(seed: tuple[int, ...], size: int, photographs: Photographs, sce
 def _compose(random: Random, size: int, photographs: Photographs, scene: Scene, look: Look | None = None) -> Crop:
     shape = (look or _view)(random, make_shape(random, scene.shape, size * 3 // 2), size)
     alpha = shape.alpha
-    foreground = _painted(random, shape, make_texture(random, size, photographs))
-    background = _behind(random, make_texture(random, size, photographs), foreground, scene, photographs)
+    foreground = painted(random, shape, make_texture(random, size, photographs))
+    background = backdrop(random, make_texture(random, size, photographs), foreground, scene, photographs)
     unknown: NDArray[np.bool_] | None = None
     if scene.unseen:
         alpha, foreground, background, unknown = _unseen(random, alpha, foreground, background, photographs)
@@ -145,7 +145,7 @@ def _whole(random: Random, shape: Shape, size: int) -> Shape:
     return replace(shape, alpha=np.clip(seen[..., 0], 0, 1), shade=np.ascontiguousarray(seen[..., 1:]))
 
 
-def _painted(random: Random, shape: Shape, texture: Map) -> Map:
+def painted(random: Random, shape: Shape, texture: Map) -> Map:
     """The foreground's colour (S, S, 3), scene-linear: texture times shade, or the shape's own colours."""
     if random.random() < 0.5:
         texture = plain(random, texture)
@@ -160,7 +160,7 @@ def _painted(random: Random, shape: Shape, texture: Map) -> Map:
     return np.asarray(np.clip(shaded, 0, limit), dtype=np.float32)
 
 
-def _behind(random: Random, texture: Map, foreground: Map, scene: Scene, photographs: Photographs) -> Map:
+def backdrop(random: Random, texture: Map, foreground: Map, scene: Scene, photographs: Photographs) -> Map:
     """The background (S, S, 3), scene-linear, with whatever stands in it."""
     if scene.bright:
         grey = texture.mean(2, keepdims=True)
@@ -175,7 +175,7 @@ def _behind(random: Random, texture: Map, foreground: Map, scene: Scene, photogr
         for _ in range(int(random.integers(1, 3))):
             shape = _view(random, make_shape(random, scene.behind, len(texture) * 3 // 2), len(texture))
             cover = gaussian(shape.alpha, random.uniform(0.5, 5)) if random.random() < 0.4 else shape.alpha
-            colour = _painted(random, shape, make_texture(random, len(texture), photographs))
+            colour = painted(random, shape, make_texture(random, len(texture), photographs))
             if random.random() < 0.3:
                 colour = colour + (foreground.mean((0, 1)) - colour.mean((0, 1))) * np.float32(random.uniform(0.3, 1))
             texture = as_map(texture * (1 - cover[..., None]) + np.maximum(colour, 0) * cover[..., None])
@@ -204,9 +204,9 @@ def _unseen(
 def _second_layer(random: Random, alpha: Map, foreground: Map, photographs: Photographs) -> tuple[Map, Map]:
     """Alpha and colour of the foreground with another one over it."""
     size = len(alpha)
-    kind = str(random.choice(list(_SHAPES), p=list(_SHAPES.values())))
+    kind = str(random.choice(list(SHAPES), p=list(SHAPES.values())))
     shape = _view(random, make_shape(random, kind, size * 3 // 2), size)
-    colour = _painted(random, shape, make_texture(random, size, photographs)) if random.random() < 0.6 else foreground
+    colour = painted(random, shape, make_texture(random, size, photographs)) if random.random() < 0.6 else foreground
     over, under = shape.alpha, (1 - shape.alpha) * alpha
     total = over + under
     mixed = (colour * over[..., None] + foreground * under[..., None]) / np.maximum(total, 1e-3)[..., None]
