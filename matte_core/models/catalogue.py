@@ -14,6 +14,7 @@ CATALOGUE: dict[str, str] = {
     "colour-prior": "matte_core.models.colour_prior:COLOUR_PRIOR",
     "net_m-small": "matte_core.models.net_m:SHARP",
     "net_m-small-safe": "matte_core.models.net_m:SAFE",
+    "net_m-small-fast": "matte_core.models.net_m:FAST",
     "net_t-small": "matte_core.models.net_t:NET_T_SMALL",
     "closed-form-device": "matte_core.models.colour_prior:CLOSED_FORM",
     "closed-form": "matte_core.models.classic:CLOSED_FORM",

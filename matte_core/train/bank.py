@@ -17,7 +17,7 @@ from matte_core.models.layers.solver import PRIOR_WEIGHT, MattingSystem
 from matte_core.models.net_m.inputs import BRIGHTEST
 from matte_core.train.augment import Augmentation
 from matte_core.train.material import Material
-from matte_core.train.procedural.crops import Crop, make_crop
+from matte_core.train.procedural.crops import Crop, Mix, make_crop
 
 CROPS_PER_SHARD = 32
 _TOLERANCE = 3e-4
@@ -113,16 +113,18 @@ def make_bank(
     share: float = 0.0,
     settings: Augmentation | None = None,
     solves: bool = True,
+    mix: Mix | None = None,
 ) -> None:
     """Write `shards` shards of crops of `size` pixels into `folder`; those that are there already are kept.
 
     A crop depends on the seed, its shard's number and its place in it alone. `share` of them are made of the
-    material's foregrounds, where it has any, varied as `settings` says. Without `solves` there are zeros for them.
+    material's foregrounds, where it has any, varied as `settings` says; the others show scenes of `mix`. Without
+    `solves` there are zeros for them.
     """
 
     def crop(seed: tuple[int, ...]) -> Crop:
         made = material.composite(seed, size, share, settings or Augmentation())
-        return made or make_crop(seed, size, material.photographs)
+        return made or make_crop(seed, size, material.photographs, mix=mix)
 
     def shard(index: int) -> Shard:
         crops = [crop((seed, index, place)) for place in range(CROPS_PER_SHARD)]

@@ -84,7 +84,7 @@ def _start(recipe: Recipe, task: Task, device: torch.device, folder: Path) -> Ru
     if recipe.start:
         _take(net, folder.parent / recipe.start, device)
     groups = _groups(net, task.rates, recipe.optimisation.decay)
-    optimiser = torch.optim.AdamW(groups, recipe.optimisation.rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, recipe.optimisation.rate, betas=recipe.optimisation.betas)
     return Run(net, copy.deepcopy(net).eval(), optimiser)
 
 

@@ -11,19 +11,25 @@ from torch import Tensor
 
 from matte_core.engine.engine import TYPES
 from matte_core.errors import ModelError
-from matte_core.models.net_m import SAFE, SHARP
+from matte_core.models.net_m import FAST, SAFE, SHARP
 from matte_core.models.net_m.apply import apply
-from matte_core.models.net_m.model import SMALL
+from matte_core.models.net_m.model import FAST_SIZE, SMALL, NetMModel
 from matte_core.models.net_m.net import NetM, Settings
 from matte_core.models.weights import PACKAGED, sha256
 
 CPU = torch.device("cpu")
 FILE = PACKAGED / SHARP.card.weights.file  # type: ignore[union-attr]
+FORMS = pytest.mark.parametrize("model", [SHARP, SAFE, FAST], ids=["sharp", "safe", "fast"])
 
 
 @pytest.fixture(scope="module")
 def trained() -> NetM:
     return SHARP.load(FILE, CPU)
+
+
+@pytest.fixture(scope="module")
+def quick() -> NetM:
+    return FAST.load(PACKAGED / FAST.card.weights.file, CPU)  # type: ignore[union-attr]
 
 
 def disc(height: int, width: int, band: float = 6.0) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,6 +59,18 @@ def test_the_weights_are_the_ones_the_card_means_and_say_where_they_come_from() 
 
 def test_the_network_is_of_the_size_that_was_meant() -> None:
     assert 1_200_000 < sum(parameter.numel() for parameter in NetM(SMALL).parameters()) < 2_000_000
+    assert 500_000 < sum(parameter.numel() for parameter in NetM(FAST_SIZE).parameters()) < 800_000
+
+
+def test_the_fast_form_solves_no_equations(quick: NetM, monkeypatch: pytest.MonkeyPatch) -> None:
+    def solving(*arguments: object) -> None:
+        raise AssertionError("equations were solved")
+
+    monkeypatch.setattr("matte_core.models.net_m.model.prepared", solving)
+    frames, trimaps, _ = disc(64, 64)
+    assert FAST.step(quick, frames, {"trimap": trimaps}, None)[0]["alpha"].shape == (1, 1, 64, 64)
+    with pytest.raises(AssertionError, match="equations were solved"):
+        SHARP.step(quick, frames, {"trimap": trimaps}, None)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -65,12 +83,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         SHARP.load(None, CPU)
 
 
-@pytest.mark.parametrize("model", [SHARP, SAFE], ids=["sharp", "safe"])
-def test_a_plain_disc_is_matted_well_whatever_its_exposure(model: object, trained: NetM) -> None:
+@FORMS
+def test_a_plain_disc_is_matted_well_whatever_its_exposure(model: NetMModel, trained: NetM, quick: NetM) -> None:
+    net = quick if model is FAST else trained
     frames, trimaps, alphas = disc(90, 121)
     unknown = trimaps == 0.5
     for exposure in (0.4, 1.0, 3.0):
-        layers, state = model.step(trained, frames * exposure, {"trimap": trimaps}, None)  # type: ignore[attr-defined]
+        layers, state = model.step(net, frames * exposure, {"trimap": trimaps}, None)
         alpha = layers["alpha"]
         assert alpha.shape == alphas.shape and state is None
         assert float((alpha - alphas).abs()[unknown].mean()) < 0.06
@@ -87,18 +106,20 @@ def test_layers_and_frames_are_answered_one_by_one(trained: NetM) -> None:
     assert torch.equal(together[1, 0], alone[0, 0])
 
 
-def test_a_frame_with_nan_or_one_known_side_gives_a_finite_answer(trained: NetM) -> None:
+@FORMS
+def test_a_frame_with_nan_or_one_known_side_gives_a_finite_answer(model: NetMModel, trained: NetM, quick: NetM) -> None:
+    net = quick if model is FAST else trained
     frames, trimaps, _ = disc(64, 64)
     frames[0, :, 30:34, 10:14] = float("nan")
     only_background = torch.where(trimaps == 1, 0.5, trimaps)
-    for model in (SHARP, SAFE):
-        for guide in (trimaps, only_background, torch.full_like(trimaps, 0.5)):
-            alpha = model.step(trained, frames, {"trimap": guide}, None)[0]["alpha"]
-            assert bool(torch.isfinite(alpha).all())
-            assert float(alpha.min()) >= 0 and float(alpha.max()) <= 1
+    for guide in (trimaps, only_background, torch.full_like(trimaps, 0.5)):
+        alpha = model.step(net, frames, {"trimap": guide}, None)[0]["alpha"]
+        assert bool(torch.isfinite(alpha).all())
+        assert float(alpha.min()) >= 0 and float(alpha.max()) <= 1
 
 
-def test_tiles_give_what_the_whole_picture_gives(trained: NetM) -> None:
+def test_tiles_give_what_the_whole_picture_gives(trained: NetM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("matte_core.models.net_m.apply.TILE", 512)
     frames, trimaps, alphas = disc(320, 704, 12)
     solved = alphas.repeat(1, 2, 1, 1) * 0.8 + 0.1
     with torch.no_grad():

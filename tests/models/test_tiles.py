@@ -25,3 +25,11 @@ def test_neighbours_share_the_overlap() -> None:
     spans = sorted({(tile.left, tile.right) for tile in cut(10, 1000, 256, 64)})
     assert spans[0][0] == 0 and spans[-1][1] == 1000
     assert all(left[1] - right[0] >= 64 for left, right in itertools.pairwise(spans))
+
+
+def test_tiles_are_as_small_as_their_number_allows_and_fit_networks() -> None:
+    tiles = cut(1088, 1920, 1024, 96)
+    assert len(tiles) == 4
+    for tile in tiles:
+        assert (tile.bottom - tile.top) % 32 == 0 and (tile.right - tile.left) % 32 == 0
+    assert sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in tiles) < 1.25 * 1088 * 1920

@@ -58,6 +58,7 @@ halved = 2
 iterations = 6
 batch = 2
 rate = 1e-3
+betas = [0.5, 0.999]
 warm_up = 1
 [pace]
 note = 1
@@ -212,6 +213,7 @@ def test_each_network_learns_at_its_own_rate(footage: Path, tmp_path: Path) -> N
     loop._prepare(task, footage, tmp_path / "run", quiet)
     run = loop._start(recipe, task, CPU, tmp_path / "run")
     loop.step(run, recipe, task, task.draw(1, 0, 2), CPU)
+    assert all(group["betas"] == (0.5, 0.999) for group in run.optimiser.param_groups)
     rates = {round(group["lr"] / run.optimiser.param_groups[0]["lr"], 3) for group in run.optimiser.param_groups}
     assert rates == {1.0, 0.4, 0.1}
     held = sum(len(group["params"]) for group in run.optimiser.param_groups)
@@ -231,3 +233,4 @@ def test_the_published_recipe_is_valid() -> None:
     recipe = parse_recipe((RECIPES / "adaption.toml").read_text(encoding="utf-8"))
     assert recipe.network == Students(net_t_weights="net_t/net.pt", net_m_weights="net_m/net.pt")
     assert recipe.losses == AdaptionLoss() and recipe.data == Data()
+    assert recipe.optimisation.betas == (0.5, 0.999) and recipe.optimisation.decay == 0

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_STEP = 32  # what networks divide sides by
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -24,7 +26,10 @@ class Tile:
 
 
 def cut(height: int, width: int, side: int, overlap: int) -> list[Tile]:
-    """Tiles of at most `side` pixels that cover the picture, neighbours sharing at least `overlap` pixels."""
+    """Tiles of at most `side` pixels that cover the picture, neighbours sharing at least `overlap` pixels.
+
+    No larger than so many tiles need to be: where the length, `side` and `overlap` are multiples of 32, so are they.
+    """
     rows = _spans(height, side, overlap)
     return [Tile(top, bottom, left, right) for top, bottom in rows for left, right in _spans(width, side, overlap)]
 
@@ -51,6 +56,8 @@ def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
         return [(0, length)]
     stride = max(side - overlap, 1)
     count = -(-(length - side) // stride) + 1
+    enough = -(-(length + (count - 1) * overlap) // count)
+    side = min(side, -(-enough // _STEP) * _STEP)
     starts = [round(i * (length - side) / (count - 1)) for i in range(count)]
     return [(start, start + side) for start in starts]
 

@@ -12,7 +12,7 @@ from matte_core.models.layers.tiles import Tile, cut, join
 from matte_core.models.net_m.inputs import Prepared, prepare
 from matte_core.models.net_m.net import NetM
 
-TILE, OVERLAP = 512, 96  # pixels; both multiples of the network's 32
+TILE, OVERLAP = 1024, 96  # pixels; both multiples of the network's 32
 
 
 @torch.no_grad()

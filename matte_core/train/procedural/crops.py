@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matte_core.train.procedural.camera import Light, expose
+from matte_core.train.procedural.camera import LIGHTS, Light, expose
 from matte_core.train.procedural.fields import Map, Random, as_map, gaussian, log_uniform, smooth_map
 from matte_core.train.procedural.light import decode
 from matte_core.train.procedural.photographs import Photographs
@@ -37,6 +37,14 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Which scenes a bank holds: in one of `lights` only, and the share that has an `unseen` part."""
+
+    lights: tuple[Light, ...] = LIGHTS
+    unseen: float = 0.2
+
+
+@dataclass(frozen=True)
 class Crop:
     """`pixels`, `foreground`, `background` (S, S, 3) in the scene's light; `alpha` (S, S) 0..1; `trimap` (S, S)."""
 
@@ -53,28 +61,33 @@ SHAPES = {
     "threads": 0.08, "basket": 0.09, "lace": 0.03, "leaves": 0.06, "veil": 0.03, "smoke": 0.02, "motion": 0.03,
     "defocus": 0.03,
 }  # fmt: skip
+_CHANCES: dict[Light, float] = {"scene": 0.35, "encoded": 0.25, "display": 0.4}
 _BEHIND = ("twigs", "hair", "basket", "leaves", "wires", "fur")
 
 
-def pick_scene(random: Random) -> Scene:
-    """A scene for training: every kind of difficulty in the share that has worked."""
+def pick_scene(random: Random, mix: Mix | None = None) -> Scene:
+    """A scene of `mix` for training: every kind of difficulty in the share that has worked."""
+    mix = mix or Mix()
+    chances = np.array([_CHANCES[light] for light in mix.lights])
     behind = str(random.choice(_BEHIND)) if random.random() < 0.2 else ""
     return Scene(
         shape=str(random.choice(list(SHAPES), p=list(SHAPES.values()))),
-        light=("scene", "encoded", "display")[random.choice(3, p=(0.35, 0.25, 0.4))],
+        light=mix.lights[random.choice(len(mix.lights), p=chances / chances.sum())],
         behind=behind,
-        unseen=bool(random.random() < 0.2),
+        unseen=bool(random.random() < mix.unseen),
         similar=float(random.uniform(0.3, 0.9)) if random.random() < 0.2 else 0.0,
         layered=bool(random.random() < 0.15),
         bright=bool(random.random() < 0.25),
     )
 
 
-def make_crop(seed: tuple[int, ...], size: int, photographs: Photographs, scene: Scene | None = None) -> Crop:
-    """The crop of `size` pixels that `seed` stands for, of `scene` or of a scene drawn from the seed too."""
+def make_crop(
+    seed: tuple[int, ...], size: int, photographs: Photographs, scene: Scene | None = None, mix: Mix | None = None
+) -> Crop:
+    """The crop of `size` pixels that `seed` stands for, of `scene` or of one of `mix` drawn from the seed too."""
     random = np.random.default_rng(seed)
     for _ in range(_TRIES):
-        crop = _compose(random, size, photographs, scene or pick_scene(random))
+        crop = _compose(random, size, photographs, scene or pick_scene(random, mix))
         if usable(crop.trimap):
             break
     return crop

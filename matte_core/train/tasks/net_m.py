@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from matte_core.train.losses import LossWeights, balanced, matting_loss
 from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
 from matte_core.train.procedural.camera import LIGHTS, Light
+from matte_core.train.procedural.crops import Mix
 from matte_core.train.tasks import Progress
 from matte_core.train.validation import answers, make_validation, validate
 
@@ -28,6 +29,8 @@ from matte_core.train.validation import answers, make_validation, validate
 @dataclass(frozen=True)
 class Data:
     """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
+    The bank's crops show scenes of `mix`. `earlier` names the folder of a run beside this one whose crops are drawn
+    too, "" for none.
 
     Training sees a random part of each crop, of `part` pixels a side (0 = all of it), and only crops in one of
     `lights`: for a network that answers with the alpha of the pixels it is given, "encoded" ones, composited in
@@ -44,6 +47,8 @@ class Data:
     cutouts: float = 0.5
     augmentation: Augmentation = field(default_factory=Augmentation)
     solves: bool = True
+    mix: Mix = field(default_factory=Mix)
+    earlier: str = ""
 
 
 class NetMTask:
@@ -67,10 +72,12 @@ class NetMTask:
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        varied = plan.cutouts, plan.augmentation, plan.solves
+        varied = plan.cutouts, plan.augmentation, plan.solves, plan.mix
         make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material, told, *varied)
         make_validation(held_out, plan.size, plan.validation, material.photographs)
-        self._crops = Crops(islice(load_bank(folder / "bank"), plan.shards), plan.lights)
+        shards = islice(load_bank(folder / "bank"), plan.shards)
+        earlier = load_bank(folder.parent / plan.earlier / "bank") if plan.earlier else ()
+        self._crops = Crops(chain(shards, earlier), plan.lights)
         self._held_out = Crops([Shard.load(held_out)])
 
     def draw(self, seed: int, iteration: int, count: int) -> Batch:

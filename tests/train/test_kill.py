@@ -1,0 +1,86 @@
+"""Every task, killed with no chance to tidy up in a process of its own, goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from matte_core.train import loop
+from matte_core.train.bank import make_bank
+from matte_core.train.material import Material
+from matte_core.train.subjects import make_subjects
+
+CPU = torch.device("cpu")
+NET_M = "widths = [4, 4, 6, 6, 8]\nfull = 4\ndepths = [1, 1, 1, 1]\nrises = [1, 1, 1, 1]\nrefinement = 0\n"
+NET_T = "stem = 4\ninner = [2, 2, 4, 4]\ncounts = [1, 1, 1, 1]\npyramid = 4\nskip = 4\n"
+SETTINGS = {
+    "net_m": f"[network]\n{NET_M}[data]\nshards = 1\nsize = 64\nvalidation = 1\n",
+    "net_t": f"[network]\n{NET_T}[data]\nshards = 1\nsize = 64\npart = 48\nvalidation = 2\nlarge = 64\n",
+    "adaption": (
+        f"[network]\ncritic = 4\n[network.net_t]\n{NET_T}[network.net_m]\n{NET_M}"
+        "[data]\nsize = 64\nshown = 1\n[data.rough]\nforeground = 4\nbackground = 8\nmask = 5\nblur = 1.0\n"
+    ),
+}
+ITERATIONS, KILLED = 12, 5
+SCHEDULE = (
+    f"[optimisation]\niterations = {ITERATIONS}\nbatch = 2\n[pace]\nnote = 1\nvalidate = {ITERATIONS}\nsave = 2\n"
+)
+
+
+def footage(data: Path) -> None:
+    """One frame of a disc with a rough mask, and a background."""
+    rows, columns = np.mgrid[0:96, 0:96]
+    disc = (np.hypot(rows - 48, columns - 48) < 30).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(60, 200, (96, 96, 3)).astype(np.uint8)
+    for name, picture in (("image", noise), ("mask", disc * 255), ("bg", noise[::-1])):
+        (data / name).mkdir()
+        assert cv2.imwrite(str(data / name / "0.png"), picture)
+
+
+def kill(command: list[str], after: str) -> None:
+    """Run the command, and end it with SIGKILL as soon as it has printed `after`."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if after in line:
+                process.kill()
+                break
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("task", SETTINGS)
+def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(task: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    if task == "adaption":
+        footage(data)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'name = "tiny"\ntask = "{task}"\nseed = 3\n{SETTINGS[task]}{SCHEDULE}', encoding="utf-8")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 3)
+        if task == "net_m":
+            make_bank(whole / "bank", 1, 1, 64, Material())
+        elif task == "net_t":
+            make_subjects(whole / "bank", 1, 1, 64, Material(), count=3)
+    loop.train(recipe, data, CPU, False, whole, lambda stage, done, total: None)
+    for made in ("bank", "validation"):
+        if (whole / made).exists():
+            shutil.copytree(whole / made, killed / made)
+    command = [sys.executable, "-m", "matte_core", "train", str(recipe), "--data", str(data)]
+    kill([*command, "--folder", str(killed), "--device", "cpu", "--json"], f"train: {KILLED} of {ITERATIONS}")
+    assert not (killed / "net.pt").exists()
+    loop.train(recipe, data, CPU, True, killed, lambda stage, done, total: None)
+    ends = [torch.load(folder / "last.pt", weights_only=True) for folder in (whole, killed)]
+    assert ends[0]["curve"] == ends[1]["curve"] and len(ends[0]["curve"]["iterations"]) == ITERATIONS
+    for kept in ("net", "average"):
+        assert all(torch.equal(value, ends[1][kept][name]) for name, value in ends[0][kept].items())
