@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -15,7 +14,11 @@ from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, re
 Pictures = Callable[[int], Pixels]  # the picture at a place, 0 for the first: (C, H, W) float32
 EVERY = "every"
 
-_held: WeakKeyDictionary[Shot, Pictures] = WeakKeyDictionary()  # what a shot holds goes when the shot goes
+
+class Content(dict[str, Json]):
+    """Digests of the pictures by frame number, and the pictures: they go when the last shot that names them goes."""
+
+    pictures: Pictures | None = None
 
 
 def hold(
@@ -33,14 +36,13 @@ def hold(
             f"Give one picture, or one for each of the {len(frames)} frames."
         )
     digests = [hashlib.sha256(np.ascontiguousarray(pictures(place)).data).hexdigest()[:16] for place in range(count)]
-    content = {EVERY: digests[0]} if count == 1 else {str(n): d for n, d in zip(frames, digests, strict=True)}
-    shot = make("memory", (), {"content": content}, kind=kind, frames=frames, header=header, channels=channels)
-    _held[shot] = pictures
-    return shot
+    content = Content({EVERY: digests[0]} if count == 1 else zip(map(str, frames), digests, strict=True))
+    content.pictures = pictures
+    return make("memory", (), {"content": content}, kind=kind, frames=frames, header=header, channels=channels)
 
 
 def _compute(job: Job) -> Result:
-    pictures = _held.get(job.shot)
+    pictures = getattr(job.parameter("content"), "pictures", None)
     if pictures is None:
         raise SourceError(
             "the pictures of this shot lived in another program's memory. Write them to files and read those."

@@ -94,7 +94,8 @@ class Plan:
     `pulls` are (shot, frame numbers); they are answered frame by frame over all of them, so that several
     shots that share work share its frames too. Shots that say the same thing are made one. A shot's needed
     frames are grouped by its declaration: by `batch` over the frames that are needed, by `clip` aligned to
-    the shot's first frame, and, where a state is carried, in runs that start `warm_up` frames early. What `kept`
+    the shot's first frame, and, where a state is carried, in runs that start `warm_up` frames early or where a state
+    begins. What `kept`
     holds is not computed, and what only it would need is not either.
     """
 
@@ -209,7 +210,13 @@ class _Same:
                 continue
             inputs = tuple(self._made[id(source)] for source in ancestor.inputs)
             key = json.dumps(
-                [ancestor.verb, dict(ancestor.parameters), [id(source) for source in inputs], str(ancestor.frames)],
+                [
+                    ancestor.verb,
+                    dict(ancestor.parameters),
+                    [id(source) for source in inputs],
+                    str(ancestor.frames),
+                    ancestor.reading,
+                ],
                 sort_keys=True,
             )
             changed = any(a is not b for a, b in zip(inputs, ancestor.inputs, strict=True))
@@ -239,19 +246,25 @@ def _groups(shot: Shot, needed: set[int]) -> list[tuple[Sequence[int], bool]]:
         numbers = sorted(needed)
         return [(numbers[i : i + declared.batch], False) for i in range(0, len(numbers), declared.batch)]
     groups: list[tuple[Sequence[int], bool]] = []
-    for first, last in _runs([frames.position(n) for n in sorted(needed)], declared.warm_up):
-        for start in range(first, last + 1, declared.batch):
-            groups.append((frames[start : min(start + declared.batch, last + 1)], start > first))
+    for run in _runs(shot, needed):
+        for start in range(0, len(run), declared.batch):
+            groups.append((run[start : start + declared.batch], start > 0))
     return groups
 
 
-def _runs(positions: Sequence[int], warm_up: int | None) -> list[tuple[int, int]]:
-    """Stretches (first, last) to run so that every position is reached warm; short gaps are run through."""
-    runs: list[tuple[int, int]] = []
-    for position in positions:
-        start = 0 if warm_up is None else max(0, position - warm_up)
-        if runs and start <= runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], position)
+def _runs(shot: Shot, needed: set[int]) -> list[list[int]]:
+    """Frames to run one after the other so that every one of `needed` is reached warm; short gaps are run through.
+
+    A run never goes on over a frame at which the state begins anew.
+    """
+    declared, frames = shot.declaration, shot.frames
+    way = -1 if declared.backward else 1
+    spans: list[list[int]] = []  # first and last position, in the order they are run
+    for position in sorted(map(frames.position, needed), reverse=declared.backward):
+        start = declared.start_of(frames, position)
+        joins = bool(spans) and (start - spans[-1][1]) * way <= 1 and frames[start] not in declared.begins
+        if spans and (joins or (start - spans[-1][1]) * way <= 0):
+            spans[-1][1] = position
         else:
-            runs.append((start, position))
-    return runs
+            spans.append([start, position])
+    return [[frames[place] for place in range(first, last + way, way)] for first, last in spans]

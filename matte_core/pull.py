@@ -3,7 +3,8 @@
 `Run(plan)` owns everything that moves. A unit enters a lane only when its inputs exist, so no thread ever
 waits for another unit. The caller's thread is the device lane: a CUDA context, the host's interrupt and its
 progress stay where the host expects them. A frame is dropped after its last planned consumer. The byte
-budget holds work ahead of the awaited frame back; it never evicts, so nothing is computed twice.
+budget holds work back, that for the awaited frame only while other work is under way; it never evicts, so
+nothing is computed twice. What a backward pass makes is wanted last of all and waits on disk.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
-from matte_core.errors import FrameError, SourceError
+from matte_core.aside import Aside, Waiting
+from matte_core.errors import FrameError, OutputError, SourceError
 from matte_core.frame import Frame
 from matte_core.plan import Key, Plan, Unit, needs_of
 from matte_core.shot import VERBS, Job, Result, Shot
@@ -30,7 +33,7 @@ class Run:
 
     lanes       threads per lane; a lane that is not named runs in the caller's thread
     ahead       pulled frames to work ahead; by default twice the largest batch and at least four
-    budget      bytes of frames that may live before work ahead of the awaited frame is held back
+    budget      bytes of frames that may live before further work is held back
     tools       handed to every verb (the engine)
     check       called before each unit, in its thread; raises to stop (a person's cancel)
     inside      a context every verb runs in, in whatever thread (torch's inference mode is thread-local)
@@ -63,13 +66,14 @@ class Run:
         self._inside, self._watch, self._keep_going = inside, watch, keep_going
         self._changed = threading.Condition()
         self._ready: dict[str, list[Unit]] = {lane: [] for lane in ("read", "compute", "device", "write")}
-        self._store: dict[Key, Frame] = {}
+        self._store: dict[Key, Frame | Waiting] = {}
+        self._aside = Aside()
         self._uses = dict(plan.uses)
         self._state: dict[int, Any] = {}
         self._waits = [unit.waits_for for unit in plan.units]
         self._finished = [False] * len(plan.units)
         self._failed: dict[Key, FrameError] = {}
-        self._live = self._reserved = self._admitted = self._awaited = 0
+        self._live = self._reserved = self._admitted = self._awaited = self._finished_count = 0
         self._stop = False
         self._fatal: BaseException | None = None
 
@@ -95,6 +99,7 @@ class Run:
                 thread.join()
             self._store.clear()
             self._state.clear()
+            self._aside.close()
 
     def _await(self, position: int, unit: Unit) -> None:
         """Work in the caller's thread until `unit` is finished."""
@@ -121,7 +126,7 @@ class Run:
             frame = self._store.get(key)
             self._release(key)
         if error is None:
-            return frame
+            return None if frame is None else _frame_of(frame)
         if not (self._keep_going and isinstance(error.cause, SourceError)):
             raise error
         if error not in self.failures:
@@ -129,14 +134,15 @@ class Run:
         return None
 
     def _admit(self) -> None:
-        """Let units into their lanes: what the awaited frame needs always, what lies ahead within limits."""
+        """Let units into their lanes, within the budget; what the awaited frame needs one by one beyond it."""
         units = self.plan.units
         while self._admitted < len(units):
             unit = units[self._admitted]
             need = unit.shot.frame_bytes * len(unit.numbers)
-            if unit.sink > self._awaited and (
-                unit.sink > self._awaited + self._ahead or self._live + self._reserved + need > self._budget
-            ):
+            full = self._live + self._reserved + need > self._budget
+            # All that lies before the next unit being finished, it can be made, however full the budget.
+            held_back = unit.sink > self._awaited or self._finished_count < self._admitted
+            if unit.sink > self._awaited + self._ahead or (full and held_back):
                 return
             self._reserved += need
             self._admitted += 1
@@ -173,11 +179,14 @@ class Run:
         with self._changed:
             job, cause = self._gather(unit)
         result, error, started = Result(()), None, time.perf_counter()
+        made: Sequence[Frame | Waiting] = ()
         if job.numbers:
             try:
+                job = _brought_back(job)
                 with self._inside():
                     result = self._fetch(unit) if unit.kept else VERBS[unit.shot.verb].compute(job)
                 _expect(job, result)
+                made = self._put_aside(unit, result)
             except Exception as failure:
                 number = getattr(failure, "number", job.numbers[0])
                 number = number if number in job.numbers else job.numbers[0]
@@ -189,7 +198,19 @@ class Run:
         del job  # the inputs are let go before they are counted as free
         with self._changed:
             failed = error or cause
-            self._settle(unit, result, {n: failed for n in unit.numbers if failed and (error or n not in numbers)})
+            self._settle(
+                unit, result, made, {n: failed for n in unit.numbers if failed and (error or n not in numbers)}
+            )
+
+    def _put_aside(self, unit: Unit, result: Result) -> Sequence[Frame | Waiting]:
+        """The frames of a unit as they wait for their consumers: those of a backward pass on disk."""
+        if not unit.shot.declaration.backward:
+            return result.frames
+        wanted = [frame for frame in result.frames if self._uses.get((id(unit.shot), frame.number))]
+        try:
+            return [self._aside.put(frame) for frame in wanted]
+        except OSError as error:
+            raise OutputError(f"no frame can be put aside on disk ({error}). Free some space or set TMPDIR.") from error
 
     def _fetch(self, unit: Unit) -> Result:
         kept = self.plan.kept
@@ -211,7 +232,7 @@ class Run:
         numbers = [number for number in unit.numbers if number not in lost]
         cause = self._cause(unit) if lost else None
         needs = needs_of(unit.shot, numbers) if lost else unit.needs
-        frames = [
+        frames: list[dict[int, Any]] = [
             {n: self._store[id(source), n] for n in wanted}
             for source, wanted in zip(unit.shot.inputs, needs, strict=True)
         ]
@@ -221,11 +242,13 @@ class Run:
     def _cause(self, unit: Unit) -> FrameError | None:
         return next((self._failed[key] for key in unit.depends_on() if key in self._failed), None)
 
-    def _settle(self, unit: Unit, result: Result, errors: Mapping[int, FrameError]) -> None:
+    def _settle(
+        self, unit: Unit, result: Result, made: Sequence[Frame | Waiting], errors: Mapping[int, FrameError]
+    ) -> None:
         """Store what a unit made, let go of what it used, and let in what waited for it."""
         self._failed.update({(id(unit.shot), number): error for number, error in errors.items()})
         self._reserved -= unit.shot.frame_bytes * len(unit.numbers)
-        for frame in result.frames:
+        for frame in made:
             self._keep(unit.shot, frame)
         self.most_bytes = max(self.most_bytes, self._live)
         for source, numbers in zip(unit.shot.inputs, unit.needs, strict=True):
@@ -234,13 +257,14 @@ class Run:
         if any(other.previous is unit for other in unit.dependants):
             self._state[unit.index] = result.state
         self._finished[unit.index] = True
+        self._finished_count += 1
         for other in unit.dependants:
             self._waits[other.index] -= 1
             if self._waits[other.index] == 0 and other.index < self._admitted:
                 self._enter(other)
         self._changed.notify_all()
 
-    def _keep(self, shot: Shot, frame: Frame) -> None:
+    def _keep(self, shot: Shot, frame: Frame | Waiting) -> None:
         if self._uses.get((id(shot), frame.number), 0):
             self._store[id(shot), frame.number] = frame
             self._live += frame.nbytes
@@ -250,6 +274,17 @@ class Run:
         if self._uses[key] == 0:
             frame = self._store.pop(key, None)
             self._live -= frame.nbytes if frame is not None else 0
+
+
+def _brought_back(job: Job) -> Job:
+    """The job with those of its frames that were put aside on disk."""
+    if not any(isinstance(frame, Waiting) for frames in job.frames for frame in frames.values()):
+        return job
+    return replace(job, frames=[{n: _frame_of(frame) for n, frame in frames.items()} for frames in job.frames])
+
+
+def _frame_of(frame: Frame | Waiting) -> Frame:
+    return frame.frame() if isinstance(frame, Waiting) else frame
 
 
 def _expect(job: Job, result: Result) -> None:

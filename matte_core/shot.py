@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from matte_core.errors import UsageError
@@ -69,6 +69,8 @@ class Declaration:
     clip      frames that change each other's answer: aligned to the shot's first frame, 0 = none
     carries   the verb's state goes from one frame to the next
     warm_up   frames run before the first wanted one when state is cold; None = from the first frame
+    backward  the state goes from a frame to the one before it; what is made waits on disk, not in memory
+    begins    numbers of frames at which a state begins anew, so that nothing beyond them matters
     lane      where it runs: "read", "compute", "device" (the caller's thread), "write"
     """
 
@@ -78,7 +80,18 @@ class Declaration:
     clip: int = 0
     carries: bool = False
     warm_up: int | None = 0
+    backward: bool = False
+    begins: tuple[int, ...] = ()
     lane: Lane = "compute"
+
+    def start_of(self, frames: FrameRange, position: int) -> int:
+        """Position of the frame from which a state is carried to `position`: below it, or above it if `backward`."""
+        begins = [frames.position(number) for number in self.begins if number in frames]
+        if self.backward:
+            start = min((each for each in begins if each >= position), default=len(frames) - 1)
+            return start if self.warm_up is None else min(start, position + self.warm_up)
+        start = max((each for each in begins if each <= position), default=0)
+        return start if self.warm_up is None else max(start, position - self.warm_up)
 
     def needed(self, shot: Shot, which: int, number: int) -> Sequence[int]:
         """Numbers of input `which` that frame `number` of `shot` needs, in order, repeats at the ends."""
@@ -117,7 +130,9 @@ class Shot:
     `header` is that of the first frame (sizes and colour are known before a frame is read).
     `channels` names the channels: ("R", "G", "B") of a plate, one name per layer of a matte.
     `notes` are sentences for the person: what was decided when the shot was described; `maker` is who described
-    it, such as a workflow's node, so that an error can say where to look. Neither is part of the recipe.
+    it, such as a workflow's node, so that an error can say where to look. `reading` sets a shot apart from others that
+    say the same, so that its frames are made a second time and none waits for the other use (see `read_again`).
+    None of the three is part of the recipe.
     """
 
     verb: str
@@ -129,6 +144,7 @@ class Shot:
     channels: tuple[str, ...] = ("R", "G", "B")
     notes: tuple[str, ...] = ()
     maker: str = ""
+    reading: str = ""
 
     def __str__(self) -> str:
         """The shot in a few words: hosts show their values so, and a description of all its inputs is pages long."""
@@ -192,7 +208,8 @@ class Shot:
             first = position - position % declared.clip
             last = min(first + declared.clip, len(self.frames)) - 1
         if declared.carries:
-            first = 0 if declared.warm_up is None else max(0, first - declared.warm_up)
+            start = declared.start_of(self.frames, last if declared.backward else first)
+            first, last = min(first, start), max(last, start)
         numbers = self.frames[first : last + 1]
         return [
             sorted({n for m in numbers for n in declared.needed(self, which, m)}) for which in range(len(self.inputs))
@@ -226,12 +243,13 @@ class Shot:
                 {
                     "verb": shot.verb,
                     "version": VERBS[shot.verb].version,
-                    "parameters": dict(shot.parameters),
+                    "parameters": json.loads(json.dumps(dict(shot.parameters))),
                     "inputs": [number[id(source)] for source in shot.inputs],
                     "frames": str(shot.frames),
                     "kind": shot.kind,
                     "channels": list(shot.channels),
                     "header": header_to_json(shot.header),
+                    "reading": shot.reading,
                 }
                 for shot in order
             ]
@@ -257,6 +275,7 @@ class Shot:
                     entry["kind"],
                     header_from_json(entry["header"]),
                     tuple(entry["channels"]),
+                    reading=entry.get("reading", ""),
                 )
             )
         return made[-1]
@@ -293,6 +312,15 @@ def make(
         tuple(notes),
         _MAKER.get(),
     )
+
+
+def read_again(shot: Shot, reading: str) -> Shot:
+    """The shot with all it reads as a second reading called `reading`: its frames are made anew where the plan has the
+    first reading too. For what goes through a shot in another order: nothing waits for it, nor it for others."""
+    made: dict[int, Shot] = {}
+    for each in shot.lineage():
+        made[id(each)] = replace(each, inputs=tuple(made[id(source)] for source in each.inputs), reading=reading)
+    return made[id(shot)]
 
 
 @contextmanager

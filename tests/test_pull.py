@@ -17,7 +17,7 @@ from matte_core.errors import Cancelled, FrameError, SourceError
 from matte_core.frame import Frame, FrameRange, Header, Window
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make, read_again
 
 HEADER = Header(Window(0, 0, 1, 1), Window(0, 0, 1, 1))
 PRIME = 65521  # values stay whole numbers that float32 holds exactly
@@ -60,6 +60,8 @@ def declare_mix(parameters: Any) -> Declaration:
         clip=parameters["clip"],
         carries=parameters["carries"],
         warm_up=parameters["warm_up"],
+        backward=parameters["backward"],
+        begins=tuple(parameters["begins"]),
         lane=parameters["lane"],
     )
 
@@ -90,6 +92,8 @@ def a_mix(*inputs: Shot, **settings: Any) -> Shot:
         "clip": 0,
         "carries": False,
         "warm_up": 0,
+        "backward": False,
+        "begins": [],
         "lane": "compute",
         "seed": 3,
         "delay": 0,
@@ -109,11 +113,50 @@ def a_random_graph(dice: random.Random) -> list[Shot]:
         shape: dict[str, Any] = {"batch": dice.randint(1, 7)}
         if dice.random() < 0.25:
             shape = {"carries": True, "warm_up": dice.choice([0, 1, 4, None]), "batch": dice.randint(1, 3)}
+            shape |= {"backward": dice.random() < 0.5, "begins": dice.sample(range(1001, 1025), dice.randint(0, 3))}
+            if dice.random() < 0.5:
+                inputs = [read_again(source, "again") for source in inputs]
         elif dice.random() < 0.25:
             shape = {"clip": dice.randint(2, 5)}
         lane = dice.choice(["compute", "device", "write"])
         shots.append(a_mix(*inputs, windows=windows, seed=seed + 2, lane=lane, **shape))
     return dice.sample(shots[2:], dice.randint(1, min(3, len(shots) - 2)))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_state_that_begins_anew_is_the_same_however_the_shot_is_cut(backward: bool) -> None:
+    shot = a_mix(a_source(), carries=True, warm_up=None, backward=backward, begins=[1007, 1008, 1015])
+    whole = dict(values(Run(Plan([(shot, shot.frames)]), lanes=SERIAL)))
+    for size in (1, 4, 10):
+        for start in range(0, 24, size):
+            part = values(Run(Plan([(shot, shot.frames[start : start + size])]), lanes=SERIAL))
+            assert part == [(number, whole[number]) for number, _ in part]
+    unbroken = a_mix(a_source(), carries=True, warm_up=None, backward=backward)
+    assert whole != dict(values(Run(Plan([(unbroken, unbroken.frames)]), lanes=SERIAL)))
+
+
+@pytest.mark.parametrize(("backward", "expected"), [(False, [1007, 1008, 1009]), (True, [1009, 1010, 1011, 1012])])
+def test_a_frame_depends_on_what_lies_between_it_and_where_its_state_began(backward: bool, expected: list[int]) -> None:
+    shot = a_mix(a_source(), carries=True, warm_up=None, backward=backward, begins=[1003, 1007, 1012])
+    assert shot.lookback(1009) == [expected]
+    plan = Plan([(shot, [1009])])
+    assert sorted(n for unit in plan.units for n in unit.numbers if unit.shot.inputs) == expected
+
+
+def test_a_second_reading_is_not_merged_with_the_first_and_has_its_stamps() -> None:
+    shot = a_mix(a_source())
+    again = read_again(shot, "again")
+    plan = Plan([(shot, [1001]), (again, [1001])])
+    assert len(plan.units) == 4
+    assert again.stamp(1001) == shot.stamp(1001)
+    assert Shot.rebuild(again.describe()).inputs[0].reading == "again"
+
+
+def test_what_the_awaited_frame_needs_is_held_back_by_the_budget_too() -> None:
+    shot = a_mix(a_source("1-200"), carries=True, warm_up=None, backward=True)
+    run = Run(Plan([(shot, [1])]), lanes={"read": 3, "compute": 1}, budget=40)
+    assert len(list(run)) == 1
+    assert run.most_bytes <= 60  # of 200 frames of 4 bytes
 
 
 @pytest.mark.parametrize("seed", range(120))

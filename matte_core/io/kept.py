@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -13,13 +12,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from matte_core.aside import load_frame, pack_frame
 from matte_core.errors import SourceError
-from matte_core.frame import Frame, Pixels, header_from_json, header_to_json
+from matte_core.frame import Frame
 from matte_core.shot import Shot
 
 LIMIT = 8_000_000_000  # bytes; never more than a quarter of what the disk has left
 _ENTRIES = 2000  # bytes of a file beside what it holds
-_ZERO, _ONE = np.uint32(0), np.float32(1).view(np.uint32)
 
 
 class KeptFrames:
@@ -65,33 +64,28 @@ class KeptFrames:
         """As `plan.Kept` says."""
         stamp = shot.stamp(number, self._stamps)
         try:
-            with np.load(self._path(stamp), allow_pickle=False) as file:
-                header = header_from_json(json.loads(file["header"].tobytes()))
-                pixels = unpack(file["zeros"], file["ones"], file["rest"], tuple(file["shape"]))
+            return load_frame(self._path(stamp), number)
         except (OSError, BadZipFile, ValueError, KeyError) as error:
             with suppress(OSError):
                 self._path(stamp).unlink()
             raise SourceError(f"what was kept of frame {number} is gone ({error}). Run it again.") from error
-        return Frame(pixels, number, header)
 
     def put(self, shot: Shot, frame: Frame) -> None:
         """As `plan.Kept` says."""
         if shot.declaration.lane != "device":
             return
         stamp = shot.stamp(frame.number, self._stamps)
-        zeros, ones, rest = pack(frame.pixels)
-        header = np.frombuffer(json.dumps(header_to_json(frame.header)).encode(), np.uint8)
+        packed = pack_frame(frame)
+        size = sum(part.nbytes for part in packed.values()) + _ENTRIES
         with self._lock:
-            size = zeros.nbytes + ones.nbytes + rest.nbytes + header.nbytes + _ENTRIES
             if stamp in self._files or not self._make_room(size):
                 return
             self._files[stamp], self._room = (0.0, size), self._room - size
             self._used.add(stamp)
-        shape = np.array(frame.pixels.shape)
         temporary = self._folder / f".{stamp}.{secrets.token_hex(4)}.tmp"
         try:
             with temporary.open("wb") as file:
-                np.savez(file, zeros=zeros, ones=ones, rest=rest, shape=shape, header=header)
+                np.savez(file, **packed)
             temporary.replace(self._path(stamp))
         except OSError:
             with self._lock:
@@ -115,19 +109,3 @@ class KeptFrames:
                 self._path(stamp).unlink(missing_ok=True)
                 self._forget(stamp)
         return self._room >= size
-
-
-def pack(pixels: Pixels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the pixels are 0 and where 1, a bit each, and the others as they are: a matte in a few percent, exact."""
-    bits = np.ascontiguousarray(pixels).view(np.uint32).ravel()
-    zeros, ones = bits == _ZERO, bits == _ONE
-    return np.packbits(zeros), np.packbits(ones), pixels.ravel()[~(zeros | ones)]
-
-
-def unpack(zeros: np.ndarray, ones: np.ndarray, rest: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """The pixels that `pack` took apart. Raises ValueError where the parts do not fit."""
-    count = int(np.prod(shape))
-    one = np.unpackbits(ones, count=count).astype(bool)
-    pixels = one.astype(np.float32)
-    pixels[~(np.unpackbits(zeros, count=count).astype(bool) | one)] = rest
-    return pixels.reshape(shape)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matte_core.aside import pack, unpack
 from matte_core.compose import refine_matte
 from matte_core.errors import FrameError, SourceError
 from matte_core.frame import Frame, Pixels
-from matte_core.io.kept import KeptFrames, pack, unpack
+from matte_core.io.kept import KeptFrames
 from matte_core.plan import Plan
 from matte_core.pull import LANES, Run
 from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
