@@ -34,7 +34,7 @@ def keyframed(guide: Shot, frames: FrameRange, keys: str = "", between: str = "s
     """
     if between not in BETWEEN:
         raise UsageError(f"'{between}' is no way from key to key. Choose one of: {', '.join(BETWEEN)}.")
-    pairs = _pairs(guide.frames, keys)
+    pairs = pairs_of(guide.frames, keys)
     return make(
         "keyframes",
         [guide],
@@ -44,7 +44,7 @@ def keyframed(guide: Shot, frames: FrameRange, keys: str = "", between: str = "s
     )
 
 
-def _pairs(have: FrameRange, keys: str) -> list[tuple[int, int]]:
+def pairs_of(have: FrameRange, keys: str) -> list[tuple[int, int]]:
     """(keyframe, number of the guide's frame) in order. Raises UsageError where a key has no frame."""
     wanted = FrameRange.parse(keys) if keys.strip() else have
     if all(number in have for number in wanted):

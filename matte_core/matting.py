@@ -29,6 +29,7 @@ from matte_core.models.catalogue import model
 from matte_core.models.weights import sum_of, there
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.takes import begins_take, cuts_of, takes
 from matte_core.trimap import describe_guide, snap, trimap_from_mask
 from matte_core.windows import over_window_of
 
@@ -56,20 +57,30 @@ def guide_of_masks(masks: Shot, name: str, shrink: float, grow: float, softness:
 
 
 def matte_of(
-    plate: Shot, guide: Guide, name: str, precision: str, device: torch.device, view: View | None = None
+    plate: Shot,
+    guide: Guide,
+    name: str,
+    precision: str,
+    device: torch.device,
+    view: View | None = None,
+    cuts: str = "",
 ) -> Matte:
     """The matte of `plate` by the model called `name`, told by `guide`: alpha (K, H, W) in 0..1.
 
-    `view` is the plate's, where it was asked for already. Raises ModelError, UsageError or ColourError where it
-    cannot be made, before a frame is computed.
+    `view` is the plate's, where it was asked for already. `cuts` are the frame numbers at which new takes begin, for
+    models that look at several frames: empty, they are found while the shot is pulled; "none". Raises ModelError,
+    UsageError or ColourError where it cannot be made, before a frame is computed.
     """
     card = model(name).card
+    if card.keyed:
+        raise UsageError(f"{name} carries masks from keyframes. Use Video Matte, or matte sequence --mask.")
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
     if card.weights and card.weights.repository and not there(card):
         raise ModelError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
     guides = _wanted(plate, guide, card)
-    return _described("estimate alpha", plate, guides, card, precision, device, view or view_of(plate), _layers(guides))
+    layers = _layers(guides)
+    return _described("estimate alpha", plate, guides, card, precision, device, view or view_of(plate), layers, cuts)
 
 
 def regions_of(plate: Shot, mask: Shot, name: str, precision: str, device: torch.device, view: View) -> Shot:
@@ -101,6 +112,7 @@ def _described(
     device: torch.device,
     view: View,
     channels: Sequence[str],
+    cuts: str = "",
 ) -> Shot:
     """The shot that `verb` makes of the plate and the guides with the card's model, over the frames all have."""
     inputs = [plate, *guides.values()]
@@ -111,16 +123,30 @@ def _described(
             f"{other} and the plate has {plate.frames}: none in common. "
             "Give a guide of the same frames, or a still for the whole shot."
         )
-    parameters: Mapping[str, Json] = {
+    parameters = settings_of(card, precision, device, view) | {"guides": list(guides)}
+    if card.carries or card.before or card.after:
+        known = cuts_of(cuts, plate.frames)
+        parameters["cuts"] = None if known is None else list(known)
+        inputs += [takes(plate, view)] if known is None else []
+    header = replace(plate.header, colour_space="", linear=True)
+    return make(verb, inputs, parameters, kind="matte", frames=both, header=header, channels=channels)
+
+
+def settings_of(card: Card, precision: str, device: torch.device, view: View) -> dict[str, Json]:
+    """What decides a model's answers, as a verb's parameters: model, weights, precision, and how it sees the plate."""
+    return {
         "model": card.name,
         "version": card.version,
         "weights": sum_of(card),
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
         "view": view.to_parameters(),
-        "guides": list(guides),
     }
-    header = replace(plate.header, colour_space="", linear=True)
-    return make(verb, inputs, parameters, kind="matte", frames=both, header=header, channels=channels)
+
+
+def shown(frame: Frame, view: View, card: Card) -> Tensor:
+    """A plate's pixels (3, H, W) in the light that the card asks for."""
+    look = solver_light if card.encoding == "linear" else encode_for_network
+    return torch.from_numpy(look(frame.pixels, view))
 
 
 def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
@@ -135,13 +161,13 @@ def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
         if all(
             source.declaration.lane != "device" for source in shot.lineage()
         ):  # another model's answer is not there yet
-            _refuse_useless(shot, name)
+            refuse_useless(shot, name)
     return guides
 
 
-def _readable(shot: Shot) -> list[Frame]:
+def _readable(shot: Shot, numbers: FrameRange | None = None) -> list[Frame]:
     found: list[Frame] = []
-    for number in reference_frames(shot.frames):
+    for number in reference_frames(numbers or shot.frames):
         try:
             found.extend(frames(shot, [number]))
         except FrameError as error:
@@ -150,9 +176,13 @@ def _readable(shot: Shot) -> list[Frame]:
     return found
 
 
-def _refuse_useless(shot: Shot, name: str) -> None:
-    """Raises UsageError where every frame looked at says nothing to the model: empty, full, nothing unknown."""
-    said = [describe_guide(frame, name) for frame in _readable(shot)] if name != "background" else []
+def refuse_useless(shot: Shot, name: str, numbers: FrameRange | None = None) -> None:
+    """Raises UsageError where every frame looked at says nothing to the model: empty, full, nothing unknown.
+
+    At most nine of the shot's frames, or of `numbers`, are looked at.
+    """
+    looked = _readable(shot, numbers) if name != "background" else []
+    said = [describe_guide(frame, name) for frame in looked]
     if said and all(said):
         raise UsageError(f"{said[0]}, and so in all {len(said)} frames looked at. Give a guide that shows the subject.")
 
@@ -161,7 +191,7 @@ def _declare(parameters: Mapping[str, Json]) -> Declaration:
     card = model(parameters["model"]).card
     window = (card.before, card.after)
     return Declaration(
-        windows=(window,) * (1 + len(parameters["guides"])),
+        windows=(window,) * (2 + len(parameters["guides"])),
         batch=card.batch,
         clip=card.clip,
         carries=card.carries,
@@ -174,10 +204,10 @@ def _estimate(job: Job) -> Result:
     engine = cast(Engine, job.tools)
     chosen, state, made = model(job.parameter("model")), job.state, []
     view = View.from_parameters(job.parameter("view"))
-    look = solver_light if chosen.card.encoding == "linear" else encode_for_network
-    for numbers in _stretches(job.numbers, job.shot.frames):
+    for numbers in _stretches(job):
+        state = None if numbers[0] in _cuts(job) else state
         plates = _window(job, 0, numbers)
-        plate = _batch([torch.from_numpy(look(frame.pixels, view)) for frame in plates])
+        plate = _batch([shown(frame, view, chosen.card) for frame in plates])
         guides = {
             name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
@@ -193,20 +223,36 @@ def _estimate(job: Job) -> Result:
 
 
 def _window(job: Job, which: int, numbers: Sequence[int]) -> list[Frame]:
-    """Frames of input `which` from before the first to after the last of `numbers`, ends as the model's card says."""
+    """Frames of input `which` from before the first to after the last of `numbers`, ends as the model's card says.
+
+    A take ends as the shot does: its frames stand for what lies beyond a cut.
+    """
     declared = job.shot.declaration
     first = declared.needed(job.shot, which, numbers[0])
     every = [*first, *(declared.needed(job.shot, which, number)[-1] for number in numbers[1:])]
+    cuts = _cuts(job)
+    begin = max((cut for cut in cuts if cut <= numbers[0]), default=every[0])
+    after = min((cut for cut in cuts if cut > numbers[-1]), default=every[-1] + 1)
+    inside = [number for number in every if begin <= number < after]
     if model(job.parameter("model")).card.ends == "cut":
-        every = [number for number in dict.fromkeys(every) if number in job.shot.frames]
-    return [job.frames[which][number] for number in every]
+        return [job.frames[which][number] for number in dict.fromkeys(inside) if number in job.shot.frames]
+    return [job.frames[which][min(max(number, inside[0]), inside[-1])] for number in every]
 
 
-def _stretches(numbers: Sequence[int], frames: FrameRange) -> list[list[int]]:
-    """`numbers` cut wherever the shot has a frame between two of them: context must be of neighbours."""
+def _cuts(job: Job) -> list[int]:
+    """Numbers at which new takes begin, of the shot or of what the job sees of it."""
+    known = job.shot.parameters.get("cuts", ())
+    return [n for n, frame in job.frames[-1].items() if begins_take(frame)] if known is None else list(known)
+
+
+def _stretches(job: Job) -> list[list[int]]:
+    """The job's numbers, cut wherever the shot has a frame between two of them, and at cuts: context must be of
+    neighbours."""
     stretches: list[list[int]] = []
-    for number in numbers:
-        if stretches and frames.position(stretches[-1][-1]) + 1 == frames.position(number):
+    frames, cuts = job.shot.frames, _cuts(job)
+    for number in job.numbers:
+        follows = bool(stretches) and frames.position(stretches[-1][-1]) + 1 == frames.position(number)
+        if follows and number not in cuts:
             stretches[-1].append(number)
         else:
             stretches.append([number])

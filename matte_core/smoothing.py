@@ -17,12 +17,11 @@ from matte_core.errors import SourceError, UsageError
 from matte_core.flow import agreement, chained, ends, inside, motion, reduced, reduced_size, sampled
 from matte_core.frame import Attribute, Frame, FrameRange, Header, Json, Pixels, Window
 from matte_core.motion_filter import Neighbour, filtered, slopes
-from matte_core.pull import frames as pulled
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
-from matte_core.temporal import LOOKED_AT, is_cut, step_of, unbroken
+from matte_core.takes import CUT, cuts_of
+from matte_core.temporal import is_cut, step_of, unbroken
 
 MOST = 1280  # pixels along the long side in which motion and slopes are measured
-CUT = "matte/cut"  # in a frame's header: a new take begins here
 FLOW = ("ahead.x", "ahead.y", "back.x", "back.y", "ahead.agreement", "back.agreement")
 
 
@@ -32,7 +31,7 @@ def smooth_matte(plate: Shot, matte: Shot, view: View, strength: float = 1.0, re
     view      how the plate is shown: one exposure for the shot
     strength  0..1, from the matte as it is to the filtered one
     reach     frames before and after that are looked at; never over a cut or over missing frames
-    cuts      frame numbers at which a new take begins; empty: they are found, pair by pair (see `is_cut`)
+    cuts      frame numbers at which a new take begins; empty: they are found, pair by pair (see `is_cut`); "none"
 
     Alpha that stands still over a plate that stands still stays bit for bit, its errors too. Pixels where all
     frames of the window say 0, or all 1, are left alone. The frame after a cut says so in its header ("matte/cut").
@@ -49,9 +48,15 @@ def smooth_matte(plate: Shot, matte: Shot, view: View, strength: float = 1.0, re
     seen = replace(encoded(plate, view), frames=both)
     window, data = reduced_window(matte.header.data), replace(matte.header, metadata=(), colour_space="", linear=True)
     small = replace(data, data=window, display=window)
-    known = sorted(_cuts(cuts, both)) if cuts.strip() else None
+    known = cuts_of(cuts, both)
     flows = make(
-        "optical flow", [seen], {"step": step, "cuts": known}, kind="data", frames=both, header=small, channels=FLOW
+        "optical flow",
+        [seen],
+        {"step": step, "cuts": None if known is None else list(known)},
+        kind="data",
+        frames=both,
+        header=small,
+        channels=FLOW,
     )
     names = [f"{name}.{last}" for name in matte.channels for last in ("r", "g", "b", "rest")]
     lines = make("slopes", [seen, matte], kind="data", frames=both, header=small, channels=[*names, "spread"])
@@ -69,19 +74,6 @@ def encoded(plate: Shot, view: View) -> Shot:
     """The plate (3, H, W) in 0..1 as a display shows it, under the shot's one exposure."""
     header = replace(plate.header, colour_space="", linear=False, tags=())
     return make("encoded", [plate], {"view": view.to_parameters()}, kind="data", header=header)
-
-
-def find_cuts(plate: Shot, view: View, numbers: Sequence[int] = ()) -> Iterator[tuple[int, bool]]:
-    """(frame number, whether a new take begins with it) for every frame of the shot, or of `numbers`, but the first.
-
-    Reads every frame once; holds two small pictures. Frames that are missing between two are no cut here.
-    """
-    before: Pixels | None = None
-    for frame in pulled(encoded(plate, view), numbers or plate.frames):
-        after = reduced(_grey(frame), LOOKED_AT)
-        if before is not None:
-            yield frame.number, is_cut(before, after)
-        before = after
 
 
 def reduced_window(window: Window) -> Window:
@@ -189,15 +181,6 @@ def _encode(job: Job) -> Result:
 
 def _grey(frame: Frame) -> Pixels:
     return np.asarray(luminance(frame.pixels), np.float32)
-
-
-def _cuts(text: str, frames: FrameRange) -> FrameRange:
-    """Frame numbers of `text`. Raises UsageError where one is not in the shot."""
-    numbers = FrameRange.parse(text)
-    for number in numbers:
-        if number not in frames:
-            raise UsageError(f"the cut at frame {number} is not in the shot ({frames}). Name frames that it has.")
-    return numbers
 
 
 def _last(pixels: Pixels) -> Pixels:

@@ -18,6 +18,7 @@ from matte_core.ops import smooth_matte
 from matte_core.plan import Plan
 from matte_core.pull import Run, frames
 from matte_core.shot import Shot
+from matte_core.takes import find_cuts
 
 HEIGHT, WIDTH, FRAMES = 72, 96, 8
 
@@ -175,7 +176,7 @@ def test_cuts_that_are_named_are_kept_and_others_are_not_looked_for(shot_of: Any
 
 def test_cuts_are_found_in_a_plate(shot_of: Any) -> None:
     plate = shot_of(two_takes()[0])
-    found = list(smoothing.find_cuts(plate, view_of(plate)))
+    found = list(find_cuts(plate, view_of(plate)))
     assert [number for number, cut in found if cut] == [1005] and len(found) == 7
 
 

@@ -9,8 +9,8 @@ import click
 
 from matte_core.frame import FrameRange
 from matte_core.matting import view_of
-from matte_core.smoothing import find_cuts
 from matte_core.sources import plate_source
+from matte_core.takes import find_cuts
 
 
 @click.command()

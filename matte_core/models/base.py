@@ -38,6 +38,7 @@ class Card:
 
     answers       what `step` returns first
     guides        guides it must be given
+    keyed         whether its guides are given on keyframes alone: it carries them through the shot, both ways
     encoding      the light its pixels must be in: "display" is 0..1 after the shot's exposure, shoulder and
                   sRGB curve; "linear" is scene-linear Rec.709 times the shot's exposure, unclipped
                   (display-referred plates are handed over as they are in both cases)
@@ -56,6 +57,7 @@ class Card:
     title: str
     answers: Literal["alpha", "trimap", "guide", "foreground"] = "alpha"
     guides: tuple[GuideName, ...] = ("trimap",)
+    keyed: bool = False
     encoding: Encoding = "display"
     alpha_domain: Literal["linear", "display"] = "linear"
     before: int = 0
@@ -102,6 +104,7 @@ class MattingModel(Protocol):
         unknown and foreground of layer after layer, which sum to 1.
 
         `guides` holds (T, K, H, W) per guide: a mask in 0..1 (1 = selected), a trimap of 0, 0.5 and 1.
+        A `keyed` model is given them on keyframes alone, where it begins anew, and none on other frames.
         With context (before, after) T is before + batch + after and layers hold the batch alone; a card whose ends
         are "cut" gets fewer frames where the shot has no more.
         `state` is what the step before returned, None at the start; the new state is returned.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from matte_core.errors import SourceError
 from matte_core.models.layers.colour_models import colour_models
+from matte_core.models.layers.light import BRIGHTEST
 from matte_core.models.layers.solver import PRIOR_WEIGHT, MattingSystem
-from matte_core.models.net_m.inputs import BRIGHTEST
 from matte_core.train.augment import Augmentation
 from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, Mix, make_crop

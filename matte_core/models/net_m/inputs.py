@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from matte_core.models.layers.colour_models import ColourModels, colour_models
+from matte_core.models.layers.light import BRIGHTEST, compress
 
 Inputs = Literal["picture", "colours", "solves"]
 CHANNELS: dict[Inputs, int] = {"picture": 6, "colours": 17, "solves": 19}
 STARTS: dict[Inputs, int] = {"picture": 0, "colours": 2, "solves": 3}
 PICTURE, REGIONS, UNKNOWN = slice(0, 3), slice(3, 6), slice(4, 5)  # where every form has these channels
-BRIGHTEST = 16.0
 _SURE = 0.01  # a solve's 0 and 1 are not believed further than this
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as published
 
@@ -60,8 +59,3 @@ def prepare(
         features.append(solved - 0.5)
         start.append(torch.logit(solved[:, 1:].clamp(_SURE, 1 - _SURE)))
     return Prepared(torch.cat(features, 1), torch.cat(start, 1))
-
-
-def compress(pixels: Tensor) -> Tensor:
-    """Values 0..16 on a scale of even steps per stop in the lights, 1 staying 1: what a network can take in."""
-    return torch.log1p(8 * pixels) / math.log(9)

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from matte_core.colour import srgb_decode
 from matte_core.errors import SourceError
-from matte_core.models.net_m.inputs import compress
+from matte_core.models.layers.light import compress
 from matte_core.models.net_m.net import NetM
 from matte_core.models.net_m.net import Settings as NetMSettings
 from matte_core.models.net_t.net import NetT
