@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matte_core.models.maggie.net import Answer, Maggie, Settings
+from matte_core.models.maggie.net import Answer, Maggie
+from matte_core.models.maggie.settings import Settings
 from matte_core.models.maggie.temporal import blended, fuse
 
 CLOSE, MEAN, FLIPPED = 1e-3, 1e-5, 3e-4

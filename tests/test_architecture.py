@@ -38,7 +38,7 @@ LAYERS = [
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},
     {"engine"},
-    {"matting", "joint", "passes", "sources", "deliver"},
+    {"matting", "joint", "passes", "linear_alpha", "sources", "deliver"},
     {"ops"},
     {"graph", "workflow", "cli", "farm", "studio", "train", "evaluate", "__main__"},
 ]

@@ -38,12 +38,13 @@ def mad(prediction: Alpha, truth: Alpha, unknown: Region) -> float:
     return _mean(np.abs(_difference(prediction, truth)), unknown)
 
 
-def gradient(prediction: Alpha, truth: Alpha, unknown: Region) -> float:
+def gradient(prediction: Alpha, truth: Alpha, unknown: Region, beyond: int = cv2.BORDER_REPLICATE) -> float:
     """Sum of squared differences between the slopes of both alphas / 1000.
 
-    The slope is the length of the Gaussian derivative (sigma 1.4, cut at 1e-2, kernels of norm 1), the border repeated.
+    The slope is the length of the Gaussian derivative (sigma 1.4, cut at 1e-2, kernels of norm 1), the border repeated
+    or what OpenCV's `beyond` says.
     """
-    return float(np.square(_slope(prediction) - _slope(truth))[unknown].sum()) / 1000
+    return float(np.square(_slope(prediction, beyond) - _slope(truth, beyond))[unknown].sum()) / 1000
 
 
 def connectivity(prediction: Alpha, truth: Alpha, unknown: Region) -> float:
@@ -102,15 +103,15 @@ def _mean(values: NDArray[np.float64], region: Region) -> float:
     return 1000 * float(values[region].mean()) if region.any() else math.nan
 
 
-def _slope(alpha: Alpha) -> NDArray[np.float64]:
+def _slope(alpha: Alpha, beyond: int) -> NDArray[np.float64]:
     half = math.ceil(_SIGMA * math.sqrt(-2 * math.log(math.sqrt(2 * math.pi) * _SIGMA * _CUT)))
     x = np.arange(-half, half + 1, dtype=np.float64)
     bell = np.exp(-(x * x) / (2 * _SIGMA**2))
     ramp = x * bell
     bell, ramp = bell / np.linalg.norm(bell), ramp / np.linalg.norm(ramp)
     picture = np.asarray(alpha, np.float64)
-    across = cv2.sepFilter2D(picture, cv2.CV_64F, ramp, bell, borderType=cv2.BORDER_REPLICATE)
-    down = cv2.sepFilter2D(picture, cv2.CV_64F, bell, ramp, borderType=cv2.BORDER_REPLICATE)
+    across = cv2.sepFilter2D(picture, cv2.CV_64F, ramp, bell, borderType=beyond)
+    down = cv2.sepFilter2D(picture, cv2.CV_64F, bell, ramp, borderType=beyond)
     return np.asarray(np.hypot(across, down), np.float64)
 
 

@@ -7,6 +7,7 @@ Source: MaGGIe, CVPR 2024, section 3.5 and supplement; weights and forms as in i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,11 +15,22 @@ from torch.nn import functional
 
 SIZES = (1, 4, 8)  # the alpha at full size counts double
 SIZE_WEIGHTS: Mapping[int, float] = {1: 2.0, 4: 1.0, 8: 1.0}
-ALPHA, GRADIENT, PYRAMID, ATTENTION, STEADINESS, SPARSITY = 1.0, 0.05, 0.05, 5.0, 1.0, 0.25
 _LOW, _HIGH = 1 / 255, 254 / 255
 _CHANGE = 5 / 255
 _LEVELS = 3
 _SMALL = 1e-6
+
+
+@dataclass(frozen=True)
+class InstanceWeights:
+    """How much each loss counts; as published."""
+
+    alpha: float = 1.0
+    gradient: float = 0.05
+    pyramid: float = 0.05
+    attention: float = 5.0
+    steadiness: float = 1.0
+    sparsity: float = 0.25
 
 
 def coarse_weight(truth: Tensor, coarse: Tensor, valid: Tensor) -> Tensor:
@@ -41,9 +53,9 @@ def gradient_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 def laplacian_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Sum over three bands of the Laplacian pyramid of the weighted mean of their absolute difference."""
     total = alpha.sum() * 0
-    for level, (ours, theirs) in enumerate(zip(_bands(alpha), _bands(truth), strict=True)):
+    for level, apart in enumerate(_bands(alpha - truth)):  # the pyramid is linear
         share = weight[..., :: 2**level, :: 2**level]
-        total = total + ((ours - theirs).abs() * share).sum() / (share.sum() + _SMALL)
+        total = total + (apart.abs() * share).sum() / (share.sum() + _SMALL)
     return total
 
 
@@ -91,6 +103,7 @@ def instance_loss(
     region: Tensor,
     attention: Sequence[Tensor],
     changed: tuple[Tensor, Tensor] | None = None,
+    shares: InstanceWeights | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The whole loss and its parts by name.
 
@@ -98,22 +111,23 @@ def instance_loss(
     region     (T, N, H, W) where the finer sizes were refined; the coarse one counts everywhere
     changed    for clips: the probabilities of change forward and backward
     """
+    shares = shares or InstanceWeights()
     valid = truth.flatten(2).any(2).any(0)[None, :, None, None].expand_as(truth)
     weights = {size: region.to(truth) * valid for size in (1, 4)} | {8: coarse_weight(truth, alphas[8], valid)}
     measures = {
-        "alpha": (ALPHA, absolute_loss),
-        "gradient": (GRADIENT, gradient_loss),
-        "pyramid": (PYRAMID, laplacian_loss),
+        "alpha": (shares.alpha, absolute_loss),
+        "gradient": (shares.gradient, gradient_loss),
+        "pyramid": (shares.pyramid, laplacian_loss),
     }
     if changed is not None:
-        measures["steadiness"] = (STEADINESS, steadiness_loss)
+        measures["steadiness"] = (shares.steadiness, steadiness_loss)
     parts: dict[str, Tensor] = {}
     for name, (share, measure) in measures.items():
         each = [SIZE_WEIGHTS[size] * measure(alphas[size], truth, weights[size]) for size in SIZES]
         parts[name] = share * torch.stack(each).sum()
-    parts["attention"] = ATTENTION * attention_loss(attention, truth)
+    parts["attention"] = shares.attention * attention_loss(attention, truth)
     if changed is not None:
-        parts["sparsity"] = SPARSITY * sparsity_loss(*changed, truth)
+        parts["sparsity"] = shares.sparsity * sparsity_loss(*changed, truth)
     return torch.stack(list(parts.values())).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
 
@@ -122,23 +136,30 @@ def _unsure(alpha: Tensor) -> Tensor:
 
 
 def _slope(alpha: Tensor) -> Tensor:
-    line, smooth = alpha.new_tensor([-1.0, 0.0, 1.0]), alpha.new_tensor([1.0, 2.0, 1.0])
-    across = (smooth[:, None] * line)[None, None] / 8
-    maps = functional.pad(alpha.flatten(0, 1)[:, None], (1,) * 4, mode="replicate")
-    slopes = functional.conv2d(maps, across), functional.conv2d(maps, across.mT)
-    return (slopes[0].square() + slopes[1].square() + _SMALL).sqrt().view(alpha.shape)
+    maps = functional.pad(alpha, (1,) * 4, mode="replicate")
+    across = _weighted(_weighted(maps, -2, (1.0, 2.0, 1.0)), -1, (-1.0, 0.0, 1.0)) / 8
+    down = _weighted(_weighted(maps, -1, (1.0, 2.0, 1.0)), -2, (-1.0, 0.0, 1.0)) / 8
+    return (across.square() + down.square() + _SMALL).sqrt()
 
 
 def _bands(alpha: Tensor) -> list[Tensor]:
-    line = alpha.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-    kernel = (line[:, None] * line)[None, None]
-    level, bands = alpha.flatten(0, 1)[:, None], []
+    level, bands = alpha, []
     for _ in range(_LEVELS):
-        blurred = functional.conv2d(functional.pad(level, (2,) * 4, mode="reflect"), kernel)
-        small = blurred[..., ::2, ::2]
+        small = _smoothed(level)[..., ::2, ::2]
         spread = torch.zeros_like(level)
         spread[..., ::2, ::2] = small
-        enlarged = functional.conv2d(functional.pad(spread, (2,) * 4, mode="reflect"), 4 * kernel)
-        bands.append((level - enlarged).view(*alpha.shape[:2], *level.shape[2:]))
+        bands.append(level - 4 * _smoothed(spread))
         level = small
     return bands
+
+
+def _smoothed(maps: Tensor) -> Tensor:
+    padded, line = functional.pad(maps, (2,) * 4, mode="reflect"), (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+    return _weighted(_weighted(padded, -1, line), -2, line)
+
+
+def _weighted(maps: Tensor, axis: int, line: Sequence[float]) -> Tensor:
+    """`maps` filtered along `axis`, shorter by what the line overlaps: sums of shifted maps, since convolutions of one
+    channel are slow on a processor."""
+    length = maps.shape[axis] - len(line) + 1
+    return torch.stack([maps.narrow(axis, place, length) * share for place, share in enumerate(line) if share]).sum(0)

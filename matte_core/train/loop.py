@@ -100,9 +100,12 @@ def _groups(net: nn.Module, rates: Mapping[str, float], decay: float) -> list[di
 
 
 def _take(net: nn.Module, path: Path, device: torch.device) -> None:
-    """Start from the weights in `path`. Raises SourceError where they are missing or do not fit."""
+    """Start from the weights in `path`; what they do not have, as a network for pictures has no memory, stays fresh.
+
+    Raises SourceError where they are missing or do not fit.
+    """
     try:
-        net.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+        net.load_state_dict({**net.state_dict(), **torch.load(path, map_location=device, weights_only=True)})
     except (OSError, RuntimeError, UnpicklingError) as error:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 

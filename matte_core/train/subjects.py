@@ -16,7 +16,7 @@ from matte_core.train.bank import CROPS_PER_SHARD, Progress, Stored, fill_folder
 from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, make_crop, make_subject
 
-_REC709 = View("scene-linear Rec.709", "", 1.0, False, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+REC709 = View("scene-linear Rec.709", "", 1.0, False, "", (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 _CLOSE = 3  # every third picture shows a part of its subject only
 
 
@@ -37,8 +37,8 @@ def shown(crop: Crop) -> NDArray[np.uint8]:
     """The crop's pixels (S, S, 3) as every network is shown a plate: exposed and encoded where they are linear."""
     pixels = np.ascontiguousarray(crop.pixels.transpose(2, 0, 1))
     if crop.scene.light == "scene":
-        exposure = measure_exposure([pixels], _REC709)
-        pixels = encode_for_network(pixels * np.float32(exposure), _REC709)
+        exposure = measure_exposure([pixels], REC709)
+        pixels = encode_for_network(pixels * np.float32(exposure), REC709)
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 
 

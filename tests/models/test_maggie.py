@@ -18,9 +18,10 @@ from matte_core.models.maggie import IMAGE, VIDEO, MaggieModel, stream
 from matte_core.models.maggie.encoder import one_by_one
 from matte_core.models.maggie.fit import Fit
 from matte_core.models.maggie.names import ours, published
-from matte_core.models.maggie.net import Maggie, Settings
+from matte_core.models.maggie.net import Maggie
 from matte_core.models.maggie.normed import Normed, fold
 from matte_core.models.maggie.regions import grown, near_what_was_found, uncertain
+from matte_core.models.maggie.settings import Settings
 from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, coarser
 from matte_core.models.maggie.temporal import fuse
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from matte_core.models.maggie.net import Maggie, Settings
+from matte_core.models.maggie.net import Maggie
+from matte_core.models.maggie.settings import Settings
 from matte_core.train.instance_losses import (
     absolute_loss,
     attention_loss,
@@ -81,7 +82,8 @@ def test_every_part_of_the_network_learns_from_the_whole_loss() -> None:
     assert answer.forward is not None and answer.backward is not None
     alphas = {1: answer.full, 4: answer.quarter, 8: answer.coarse}
     changed = (answer.forward, answer.backward)
-    cost, _ = instance_loss(alphas, truth, answer.region, answer.decoded.attention, changed)
+    seen = [each[0] for each in answer.decoded.attention]
+    cost, _ = instance_loss(alphas, truth, answer.region, seen, changed)
     cost.backward()  # type: ignore[no-untyped-call]
     still = {name for name, each in net.named_parameters() if each.requires_grad and each.grad is None}
     assert all("dummy_downscale" in name for name in still), still

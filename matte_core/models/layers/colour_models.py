@@ -85,16 +85,20 @@ def fill_in(values: Tensor, weight: Tensor) -> Tensor:
     return filled
 
 
+def colour_rule(pixels: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+    """(N, 4, h, w) on a grid four times coarser: alpha is the first three times red, green and blue, plus the fourth.
+
+    The linear discriminant between local Gaussian models of the pixels (N, 3, H, W) that `foreground` and
+    `background` (N, 1, H, W), 0..1, weigh.
+    """
+    return _rule(_moments(pixels, foreground), _moments(pixels, background))
+
+
 def _gaussian_models(pixels: Tensor, foreground: Tensor, background: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Discriminant alpha, and the log distances to foreground and background."""
     height, width = pixels.shape[-2:]
     front, back = _moments(pixels, foreground), _moments(pixels, background)
-    apart = front[0] - back[0]
-    direction = _apply(_inverse((front[1] + back[1]) / 2), apart)
-    scale = (direction * apart).sum(1, keepdim=True).clamp_min(0.05)
-    direction = direction / scale
-    offset = -(direction * back[0]).sum(1, keepdim=True)
-    rule = _upsample(torch.cat([direction, offset], 1), height, width)
+    rule = _upsample(_rule(front, back), height, width)
     alpha = ((rule[:, :3] * pixels).sum(1, keepdim=True) + rule[:, 3:]).clamp(-0.2, 1.2)
     distances = []
     for mean, covariance in (front, back):
@@ -103,6 +107,14 @@ def _gaussian_models(pixels: Tensor, foreground: Tensor, background: Tensor) -> 
         squared = (away * _apply(model[:, 3:], away)).sum(1, keepdim=True)
         distances.append(torch.log1p(squared.clamp(0, 1e6)))
     return alpha, (distances[0], distances[1])
+
+
+def _rule(front: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor]) -> Tensor:
+    apart = front[0] - back[0]
+    direction = _apply(_inverse((front[1] + back[1]) / 2), apart)
+    scale = (direction * apart).sum(1, keepdim=True).clamp_min(0.05)
+    direction = direction / scale
+    return torch.cat([direction, -(direction * back[0]).sum(1, keepdim=True)], 1)
 
 
 def _moments(pixels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

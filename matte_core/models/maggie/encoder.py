@@ -9,20 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.models.layers.spectral import Adapter, Block, Rise
-from matte_core.models.maggie.normed import NormedLayers
-
-SLOTS = 10  # instances the network can tell apart
-_LAYERS = NormedLayers()
+from matte_core.models.layers.spectral import Adapter, Block, Layers, Rise
+from matte_core.models.maggie.settings import SLOTS, Settings
 
 
 class Trunk(NamedTuple):
-    """Features of frames: `eighth` (T, 128, H/8, W/8), and skips `full` (T, 32, H, W), `half` and `quarter` (T, 64)."""
+    """Features of frames: `eighth` (T, 128, H/8, W/8), and skips `full` (T, 32, H, W), `half` and `quarter` (T, 64);
+    for a network that weighs colours `evidence` (T, N, 4, H, W), what they say about each instance."""
 
     eighth: Tensor
     full: Tensor
     half: Tensor
     quarter: Tensor
+    evidence: Tensor
 
     def since(self, first: int) -> Trunk:
         """Features of the frames from `first` on."""
@@ -45,21 +44,23 @@ class Encoder(nn.Module):
     Each pixel carries the mean of the embeddings of the masks it lies in. Source: MaGGIe, section 3.2; GCA-Matting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
+        layers, (one, two, three, four, five) = settings.layers(), settings.widths
+        first, second, third, last = settings.depths
         self.mask_embed_layer = nn.Embedding(SLOTS + 1, 3)  # row 0 belongs to no mask
-        self.conv1, self.bn1 = _LAYERS.convolution(6, 32, stride=2), nn.BatchNorm2d(32)
-        self.conv2, self.bn2 = _LAYERS.convolution(32, 32), nn.BatchNorm2d(32)
-        self.conv3, self.bn3 = _LAYERS.convolution(32, 64, stride=2), nn.BatchNorm2d(64)
-        self.layer1 = _stage(64, 64, 3, 1)
-        self.layer2 = _stage(64, 128, 4, 2)
-        self.layer3 = _stage(128, 256, 4, 2)
-        self.layer_bottleneck = _stage(256, 512, 2, 2)
-        widths = ((6, 32), (32, 32), (64, 64), (128, 128), (256, 256))
-        self.shortcut = nn.ModuleList(Adapter(_LAYERS, before, after) for before, after in widths)
+        self.conv1, self.bn1 = layers.convolution(6, one, stride=2), nn.BatchNorm2d(one)
+        self.conv2, self.bn2 = layers.convolution(one, one), nn.BatchNorm2d(one)
+        self.conv3, self.bn3 = layers.convolution(one, two, stride=2), nn.BatchNorm2d(two)
+        self.layer1 = _stage(layers, two, two, first, 1)
+        self.layer2 = _stage(layers, two, three, second, 2)
+        self.layer3 = _stage(layers, three, four, third, 2)
+        self.layer_bottleneck = _stage(layers, four, five, last, 2)
+        widths = ((6, one), (one, one), (two, two), (three, three), (four, four))
+        self.shortcut = nn.ModuleList(Adapter(layers, before, after) for before, after in widths)
 
-    def forward(self, picture: Tensor, masks: Tensor) -> tuple[Tensor, list[Tensor]]:
-        values = torch.cat([picture, self.embedded(masks)], 1)
+    def forward(self, picture: Tensor, masks: Tensor, order: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        values = torch.cat([picture, self.embedded(masks, order)], 1)
         places = [values]
         values = functional.relu(self.bn1(self.conv1(values)))
         places.append(functional.relu(self.bn2(self.conv2(values))))
@@ -70,22 +71,27 @@ class Encoder(nn.Module):
         skips = [adapt(place) for adapt, place in zip(self.shortcut, places, strict=True)]
         return self.layer_bottleneck(values), skips
 
-    def embedded(self, masks: Tensor) -> Tensor:
-        """(T, 3, H, W): the mean embedding of the masks at each pixel, 0 where there is none."""
-        sums = torch.einsum("tkhw,kc->tchw", masks, self.mask_embed_layer.weight[1:])
+    def embedded(self, masks: Tensor, order: Tensor | None = None) -> Tensor:
+        """(T, 3, H, W): the mean embedding of the masks at each pixel, 0 where there is none.
+
+        `order` (10,): which slot each mask takes, while training by chance.
+        """
+        table = self.mask_embed_layer.weight[1:]
+        sums = torch.einsum("tkhw,kc->tchw", masks, table if order is None else table[order])
         return sums / (masks.sum(1, keepdim=True) + 1e-6)
 
 
 class AtrousPyramid(nn.Module):
-    """Features (T, 512, h, w) seen at five reaches: 1 x 1, 3 x 3 at 2, 4 and 8, and the mean of the frame."""
+    """Features (T, C, h, w) seen at five reaches: 1 x 1, 3 x 3 at 2, 4 and 8, and the mean of the frame."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
+        inner = width // 2
         for place, rate in enumerate((0, 2, 4, 8, 0), 1):
-            layer = nn.Conv2d(512, 256, 3 if rate else 1, 1, rate, max(rate, 1), bias=False)
+            layer = nn.Conv2d(width, inner, 3 if rate else 1, 1, rate, max(rate, 1), bias=False)
             setattr(self, f"aspp{place}", layer)
-            setattr(self, f"aspp{place}_bn", nn.BatchNorm2d(256))
-        self.conv2, self.bn2 = nn.Conv2d(1280, 512, 1, bias=False), nn.BatchNorm2d(512)
+            setattr(self, f"aspp{place}_bn", nn.BatchNorm2d(inner))
+        self.conv2, self.bn2 = nn.Conv2d(5 * inner, width, 1, bias=False), nn.BatchNorm2d(width)
 
     def forward(self, values: Tensor) -> Tensor:
         seen = [self._branch(place, values) for place in (1, 2, 3, 4)]
@@ -98,14 +104,12 @@ class AtrousPyramid(nn.Module):
         return functional.relu(getattr(self, f"aspp{place}_bn")(convolved))
 
 
-def rising(before: int, after: int, count: int) -> nn.Sequential:
+def rising(layers: Layers, before: int, after: int, count: int) -> nn.Sequential:
     """A stage of the decoder: twice the size, then `count` - 1 more residual blocks."""
     return nn.Sequential(
-        Rise(_LAYERS, before, after), *(Block(_LAYERS, after, after, rising=True) for _ in range(count - 1))
+        Rise(layers, before, after), *(Block(layers, after, after, rising=True) for _ in range(count - 1))
     )
 
 
-def _stage(before: int, after: int, count: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        Block(_LAYERS, before, after, stride), *(Block(_LAYERS, after, after) for _ in range(count - 1))
-    )
+def _stage(layers: Layers, before: int, after: int, count: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(Block(layers, before, after, stride), *(Block(layers, after, after) for _ in range(count - 1)))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from matte_core.models.maggie.net import normalised
+
 _LOW, _HIGH = 1 / 255, 254 / 255
 _SELECTED = 0.5
 
@@ -35,8 +36,7 @@ class Fit:
         """Frames (T, 3, H, W) in display light 0..1, resized, padded, normalised as for ImageNet."""
         if self.size != (self.height, self.width):
             frames = functional.interpolate(frames, size=self.size, mode="bilinear", align_corners=False)
-        mean, deviation = (frames.new_tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
-        return (self._padded(frames) - mean) / deviation
+        return normalised(self._padded(frames))
 
     def masks(self, masks: Tensor) -> Tensor:
         """Masks (T, N, H, W) as 0 and 1, resized to the nearest, padded with 0."""

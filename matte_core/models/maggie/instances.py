@@ -11,16 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.models.maggie.encoder import SLOTS
+from matte_core.models.maggie.evidence import Weighing
+from matte_core.models.maggie.settings import SLOTS, Settings
 from matte_core.models.maggie.temporal import RecurrentMemory
 
-_WIDTH, _OUT, _BLOCKS = 128, 64, 2
+_BLOCKS = 2
 
 
 class Decoded(NamedTuple):
-    """`logits` (T, 10, h, w) of the coarse alphas at 1/8; `details` (T, 64, h, w); `tokens` (10, 64); `attention`:
-    what each of three times the tokens looked at, (10, T h w) each, only while training; `memory` (T, 128, h, w) of a
-    clip's frames, on the way forward.
+    """`logits` (T, 10, h, w) of the coarse alphas at 1/8; `details` (T, 64, h, w); `tokens` (T, 10, 64), those of a
+    clip the same in all its frames; `attention`: what each of three times the tokens of each clip looked at,
+    (clips, 10, T h w) each, only while training; `memory` (T, 128, h, w) of a clip's frames, on the way forward.
     """
 
     logits: Tensor
@@ -31,22 +32,22 @@ class Decoded(NamedTuple):
 
     def since(self, first: int) -> Decoded:
         """The same without the frames before `first`."""
-        return self._replace(logits=self.logits[first:], details=self.details[first:])
+        return self._replace(logits=self.logits[first:], details=self.details[first:], tokens=self.tokens[first:])
 
 
 class Attention(nn.Module):
     """Queries that look at keys, added to themselves, then normed; the module's name is as in the weights."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, width: int) -> None:
         super().__init__()
         self.name = name
-        setattr(self, name, nn.MultiheadAttention(_WIDTH, 1, batch_first=True))
-        self.norm = nn.LayerNorm(_WIDTH)
+        setattr(self, name, nn.MultiheadAttention(width, 1, batch_first=True))
+        self.norm = nn.LayerNorm(width)
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, start: Tensor, absent: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """(1, L, 128) for queries (1, L, 128) that are added to `start`, and the weights (1, L, S) while training."""
+        """(N, L, C) for queries (N, L, C) that are added to `start`, and the weights (N, L, S) while training."""
         inner = getattr(self, self.name)
         looked, weights = inner(query, key, value, key_padding_mask=absent, need_weights=self.training)
         return self.norm(start + looked), weights
@@ -78,34 +79,51 @@ class Projection(nn.Module):
 
 
 class InstanceDecoder(nn.Module):
-    """Coarse alphas and per-instance tokens of a clip (T, 128, h, w) with its masks (T, N, H, W), N <= 10."""
+    """Coarse alphas and per-instance tokens of clips (T, C, h, w) with their masks (T, N, H, W), N <= 10."""
 
-    def __init__(self, temporal: bool) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.feat_proj = Projection(_WIDTH, _WIDTH)
-        self.token_feat_ca_layers = nn.ModuleList(Attention("multihead_attn") for _ in range(_BLOCKS))
-        self.mlp_layers = nn.ModuleList(FeedForward(_WIDTH) for _ in range(_BLOCKS))
-        self.sa_layers = nn.ModuleList(Attention("self_attn") for _ in range(_BLOCKS))
-        self.feat_token_ca_layers = nn.ModuleList(Attention("multihead_attn") for _ in range(_BLOCKS))
-        self.final_token_feat_ca = Attention("multihead_attn")
-        self.final_mlp = Projection(_WIDTH, _OUT)
-        self.decoder_norm = nn.LayerNorm(_OUT)
-        self.query_feat = nn.Embedding(SLOTS, _WIDTH)
-        self.id_embedding = nn.Embedding(SLOTS + 1, _WIDTH)
+        width, out = settings.widths[2], settings.tokens
+        self.feat_proj = Projection(width, width)
+        self.token_feat_ca_layers = nn.ModuleList(Attention("multihead_attn", width) for _ in range(_BLOCKS))
+        self.mlp_layers = nn.ModuleList(FeedForward(width) for _ in range(_BLOCKS))
+        self.sa_layers = nn.ModuleList(Attention("self_attn", width) for _ in range(_BLOCKS))
+        self.feat_token_ca_layers = nn.ModuleList(Attention("multihead_attn", width) for _ in range(_BLOCKS))
+        self.final_token_feat_ca = Attention("multihead_attn", width)
+        self.final_mlp = Projection(width, out)
+        self.decoder_norm = nn.LayerNorm(out)
+        self.query_feat = nn.Embedding(SLOTS, width)
+        self.id_embedding = nn.Embedding(SLOTS + 1, width)
         self.conv = nn.Sequential(
-            nn.Conv2d(_WIDTH, _WIDTH, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(_WIDTH),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(width),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(_WIDTH, _OUT, 1, bias=False),
-            nn.BatchNorm2d(_OUT),
+            nn.Conv2d(width, out, 1, bias=False),
+            nn.BatchNorm2d(out),
             nn.LeakyReLU(0.2),
         )
+        self.weighing = Weighing(out) if settings.evidence else None
+        # What is remembered is added, at first nothing of it, where training goes on from a network for pictures.
+        added = settings.temporal and settings.evidence
+        self.remembered = nn.Parameter(torch.zeros(width, 1, 1)) if added else None
 
-    def forward(self, eighth: Tensor, masks: Tensor, recurrent: RecurrentMemory | None) -> Decoded:
-        frames, _, height, width = eighth.shape
-        place, absent = self._places(masks)
-        features = self.feat_proj(eighth.permute(2, 3, 0, 1).reshape(1, -1, _WIDTH))
-        tokens, token_place = self.query_feat.weight[None], self.id_embedding.weight[None, 1:]
+    def forward(
+        self,
+        eighth: Tensor,
+        masks: Tensor,
+        evidence: Tensor,
+        recurrent: RecurrentMemory | None,
+        clips: int = 1,
+        order: Tensor | None = None,
+    ) -> Decoded:
+        """`evidence` (T, N, E, h, w) is for networks that weigh it; the frames belong to as many `clips`; `order` (10,)
+        says which slot each instance takes."""
+        width, height, across = eighth.shape[1:]
+        order = torch.arange(SLOTS, device=masks.device) if order is None else order
+        place, absent = self._places(masks, clips, order)
+        features = self.feat_proj(_joint(eighth, clips))
+        tokens = self.query_feat.weight[order].expand(clips, -1, -1)
+        token_place = self.id_embedding.weight[1:][order].expand(clips, -1, -1)
         attention = []
         for index in range(_BLOCKS):
             looked = self.token_feat_ca_layers[index]
@@ -118,23 +136,37 @@ class InstanceDecoder(nn.Module):
             features, _ = back(features + place, tokens + token_place, tokens, features, absent)
         tokens, seen = self.final_token_feat_ca(tokens + token_place, features + place, features, tokens)
         attention.append(seen)
-        tokens = self.decoder_norm(self.final_mlp(tokens))[0]
-        picture = features.view(height, width, frames, _WIDTH).permute(2, 3, 0, 1)
+        tokens = self.decoder_norm(self.final_mlp(tokens)).repeat_interleave(len(eighth) // clips, 0)
+        picture = features.view(clips, height, across, -1, width).permute(0, 3, 4, 1, 2).flatten(0, 1)
         details = self.conv(picture)
         remembered, judged = None, details
         if recurrent is not None:
-            followed, remembered = recurrent(picture)
-            judged = self.conv(followed)
-        logits = torch.einsum("tchw,kc->tkhw", judged, tokens)
-        return Decoded(logits, details, tokens, [each[0] for each in attention if each is not None], remembered)
+            followed = [recurrent(clip) for clip in picture.chunk(clips)]
+            remembered = torch.cat([states for _, states in followed])
+            memory = torch.cat([answer for answer, _ in followed])
+            judged = self.conv(memory if self.remembered is None else picture + self.remembered * memory)
+        logits = torch.einsum("tchw,tkc->tkhw", judged, tokens)
+        if self.weighing is not None:
+            logits = functional.pad(self.weighing(judged, logits[:, : masks.shape[1]], evidence), _up_to_slots(masks))
+        return Decoded(logits, details, tokens, [each for each in attention if each is not None], remembered)
 
-    def _places(self, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """The embedding (1, h w T, 128) of the last instance at each feature, and which slots (1, 10) are absent."""
+    def _places(self, masks: Tensor, clips: int, order: Tensor) -> tuple[Tensor, Tensor]:
+        """The embedding (clips, h w T, C) of each feature's last instance, and which slots (clips, 10) are absent."""
         count = masks.shape[1]
         coarse = (functional.avg_pool2d(masks, 8) > 0).to(masks)
         numbers = torch.arange(1, count + 1, device=masks.device, dtype=masks.dtype)
-        last = (coarse * numbers[:, None, None]).amax(1).long()  # (T, h, w)
-        place = self.id_embedding(last.permute(1, 2, 0).reshape(1, -1))
-        absent = torch.ones(1, SLOTS, dtype=torch.bool, device=masks.device)
-        absent[0, :count] = ~masks.flatten(2).any(2).any(0)
+        last = (coarse * numbers[:, None, None]).amax(1, keepdim=True).long()  # (T, 1, h, w)
+        slots = torch.cat([order.new_zeros(1), order + 1])
+        place = self.id_embedding(_joint(slots[last], clips)[..., 0])
+        absent = torch.ones(clips, SLOTS, dtype=torch.bool, device=masks.device)
+        absent[:, :count] = ~masks.flatten(2).any(2).view(clips, -1, count).any(1)
         return place, absent
+
+
+def _joint(frames: Tensor, clips: int) -> Tensor:
+    """Frames (T, C, h, w) of some clips as one sequence (clips, h w T, C) for each, a place's frames side by side."""
+    return frames.view(clips, -1, *frames.shape[1:]).permute(0, 3, 4, 1, 2).flatten(1, 3)
+
+
+def _up_to_slots(masks: Tensor) -> tuple[int, ...]:
+    return (0, 0, 0, 0, 0, SLOTS - masks.shape[1])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from torch import Tensor
 from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.maggie import stream
-from matte_core.models.maggie.encoder import SLOTS, one_by_one
+from matte_core.models.maggie.encoder import one_by_one
 from matte_core.models.maggie.fit import Fit
-from matte_core.models.maggie.net import Maggie, Settings
+from matte_core.models.maggie.net import Maggie
 from matte_core.models.maggie.normed import fold
+from matte_core.models.maggie.settings import SLOTS, Settings
 from matte_core.models.weights import load_into
 
 SHORT_SIDE = 576  # of the pictures that the published weights were made for
@@ -24,11 +25,15 @@ SHORT_SIDE = 576  # of the pictures that the published weights were made for
 
 @dataclass(frozen=True)
 class MaggieModel:
-    """The network behind one card; more than ten instances go through in groups of ten."""
+    """The network behind one card; more than ten instances go through in groups of ten.
+
+    Pictures are shown to it with a short side of `short_side` (0: as they are), smaller ones only where it `enlarges`.
+    """
 
     card: Card
     settings: Settings
     short_side: int = 0
+    enlarges: bool = True
 
     def load(self, weights: Path | None, device: torch.device) -> Maggie:
         """The network on `device`. Raises ModelError where there are no weights or they are of another network."""
@@ -42,7 +47,9 @@ class MaggieModel:
     def step(self, net: Maggie, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         """{"alpha": (1, K, H, W)} of the frame at hand, and for clips what to pass on; see `stream.step`."""
         masks = guides["instances"]
-        fit = Fit(int(frames.shape[-2]), int(frames.shape[-1]), self.short_side)
+        height, width = int(frames.shape[-2]), int(frames.shape[-1])
+        native = not self.enlarges and min(height, width) <= self.short_side
+        fit = Fit(height, width, 0 if native else self.short_side)
         pictures = fit.pictures(frames)
         groups = [fit.masks(masks[:, start : start + SLOTS]) for start in range(0, masks.shape[1], SLOTS)]
         if self.settings.temporal:
@@ -59,6 +66,9 @@ def _each(net: Maggie, pictures: Tensor, masks: Tensor) -> Iterator[Tensor]:
     for picture, mask in zip(one_by_one(pictures), one_by_one(masks), strict=True):
         there = mask.flatten(2).any(2)[..., None, None]
         yield net(picture, mask).alphas * there if there.any() else mask * 0
+
+
+_CLIPS: Mapping[str, Any] = {"before": 1, "after": 2, "ends": "cut", "carries": True, "warm_up": None}
 
 
 def _published(name: str, title: str, repository: str, megabytes: float, **more: Any) -> Card:
@@ -93,12 +103,48 @@ VIDEO = MaggieModel(
         "MaGGIe for clips",
         "chuonghm/maggie-video-vim2k5-cvpr24",
         123.8,
-        before=1,
-        after=2,
-        ends="cut",
-        carries=True,
-        warm_up=None,
+        **_CLIPS,
     ),
     Settings(temporal=True),
     SHORT_SIDE,
+)
+
+
+SMALL_SETTINGS = Settings(
+    widths=(12, 24, 48, 80, 128),
+    depths=(1, 1, 2, 1),
+    rises=(1, 1),
+    tokens=32,
+    fine=16,
+    spectral=False,
+    scrambled=False,
+    pulled=False,
+    boxed=False,
+    evidence=True,
+)
+
+
+def _small(name: str, title: str, sum_: str, origin: str, **more: Any) -> Card:
+    return Card(
+        name,
+        title,
+        guides=("instances",),
+        memory=2500,
+        weights=Weights(f"{name}.safetensors", sum_, "Apache-2.0", True, 3.4, origin=origin),
+        note="Several subjects with a rough mask each, people or not. A longer short side than 576 is reduced to it.",
+        **more,
+    )
+
+
+SMALL_IMAGE = MaggieModel(
+    _small("maggie-small", "Instances at once, trained here", "", ""),
+    SMALL_SETTINGS,
+    SHORT_SIDE,
+    enlarges=False,
+)
+SMALL_VIDEO = MaggieModel(
+    _small("maggie-small-video", "Instances at once, for clips, trained here", "", "", **_CLIPS),
+    replace(SMALL_SETTINGS, temporal=True),
+    SHORT_SIDE,
+    enlarges=False,
 )

@@ -13,26 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.models.maggie.encoder import SLOTS, AtrousPyramid, Encoder, Trunk, joined, one_by_one, rising
+from matte_core.models.maggie.encoder import AtrousPyramid, Encoder, Trunk, joined, one_by_one, rising
+from matte_core.models.maggie.evidence import pooled, weighed
 from matte_core.models.maggie.instances import Decoded, InstanceDecoder
 from matte_core.models.maggie.names import ours, published
 from matte_core.models.maggie.refine import Refined, Refinement
 from matte_core.models.maggie.regions import grown, near_what_was_found, uncertain
+from matte_core.models.maggie.settings import SLOTS, Settings
 from matte_core.models.maggie.temporal import ChangeHead, RecurrentMemory
 
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours
 REGION_REACH = 15  # size of the ellipse around uncertain coarse alphas
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Form of the network, and what the published weights need to be read as they were trained.
-
-    temporal    whether it has the parts for video
-    scrambled   1 x 1 kernels of the refinement as the published library reads them (see `Kernel`)
-    """
-
-    temporal: bool = False
-    scrambled: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,12 +48,13 @@ class Decoder(Refinement):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.layer1 = rising(512, 256, 2)
-        self.layer2 = rising(256, 128, 3)
-        self.refine_OS8 = InstanceDecoder(settings.temporal)
-        self.build_refinement(settings.scrambled)
-        self.os8_temp_module = RecurrentMemory() if settings.temporal else None
-        self.diff_module = ChangeHead() if settings.temporal else None
+        layers, widths, (first, second) = settings.layers(), settings.widths, settings.rises
+        self.layer1 = rising(layers, widths[4], widths[3], first)
+        self.layer2 = rising(layers, widths[3], widths[2], second)
+        self.refine_OS8 = InstanceDecoder(settings)
+        self.build_refinement(settings)
+        self.os8_temp_module = RecurrentMemory(widths[2]) if settings.temporal else None
+        self.diff_module = ChangeHead(layers, settings.tokens) if settings.temporal else None
 
 
 class Maggie(nn.Module):
@@ -76,45 +68,62 @@ class Maggie(nn.Module):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        self.encoder = Encoder()
-        self.aspp = AtrousPyramid()
+        self.encoder = Encoder(settings)
+        self.aspp = AtrousPyramid(settings.widths[4])
         self.decoder = Decoder(settings)
 
     def forward(self, pictures: Tensor, masks: Tensor) -> Answer:
         """The answer for frames (T, 3, H, W), ImageNet-normalised, and masks (T, N, H, W) of 0 and 1, N up to 10."""
         return self.head(self.trunk(pictures, masks), masks)
 
-    def trunk(self, pictures: Tensor, masks: Tensor) -> Trunk:
+    def trunk(self, pictures: Tensor, masks: Tensor, order: Tensor | None = None) -> Trunk:
         """Features of each frame; the frames of a clip do not know of each other here.
 
         Frames go through one by one, so that a frame's features are the same numbers in whatever clip it stands;
-        while training all at once, for the batch norm.
+        while training all at once, for the batch norm. `order` (10,): which slot each instance takes.
         """
         if not self.training and len(pictures) > 1:
             return joined([self.trunk(*each) for each in zip(one_by_one(pictures), one_by_one(masks), strict=True)])
         slots = functional.pad(masks, (0, 0, 0, 0, 0, SLOTS - masks.shape[1]))
-        deepest, skips = self.encoder(pictures, slots)
+        deepest, skips = self.encoder(pictures, slots, order)
         values = self.decoder.layer1(self.aspp(deepest)) + skips[4]
-        return Trunk(self.decoder.layer2(values) + skips[3], skips[0], skips[1], skips[2])
+        evidence = (
+            weighed(_display(pictures), masks) if self.settings.evidence else pictures.new_zeros(len(pictures), 0)
+        )
+        return Trunk(self.decoder.layer2(values) + skips[3], skips[0], skips[1], skips[2], evidence)
 
-    def head(self, trunk: Trunk, masks: Tensor, masked: bool | None = None, first: int = 0) -> Answer:
+    def head(
+        self,
+        trunk: Trunk,
+        masks: Tensor,
+        masked: bool | None = None,
+        first: int = 0,
+        clips: int = 1,
+        order: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> Answer:
         """Alphas from the trunk of a clip, of the frames from `first` on; all masks of it must not be empty.
 
-        `masked` chooses how refinement computes (see `Refinement.refine`).
+        `masked` chooses how refinement computes (see `Refinement.refine`). For training: the frames belong to as many
+        `clips`, all of one length; `order` (10,) says which slot each instance takes; `region` (T, N, H, W) is
+        refined instead of where the coarse alphas are uncertain.
         """
         decoder = self.decoder
-        decoded = decoder.refine_OS8(trunk.eighth, masks, decoder.os8_temp_module)
+        evidence = pooled(trunk.evidence, 8) if self.settings.evidence else trunk.evidence
+        decoded = decoder.refine_OS8(trunk.eighth, masks, evidence, decoder.os8_temp_module, clips, order)
         logits = functional.interpolate(decoded.logits, scale_factor=8, mode="bilinear", align_corners=False)
         coarse = ((logits.tanh() + 1) / 2)[:, : masks.shape[1]]
         forward = backward = None
         coarse = coarse[first:]
         box = torch.ones_like(coarse, dtype=torch.bool)
         if decoder.diff_module is not None:
-            if not self.training:
+            if self.settings.boxed and not self.training:
                 coarse, box = near_what_was_found(coarse)
                 coarse = coarse * box
-            forward, backward = decoder.diff_module.changes(decoded.details.detach())
-        region = grown(uncertain(coarse), REGION_REACH) & box
+            changed = [decoder.diff_module.changes(clip) for clip in decoded.details.detach().chunk(clips)]
+            forward, backward = (torch.cat(each) for each in zip(*changed, strict=True))
+        if region is None:
+            region = grown(uncertain(coarse), REGION_REACH) & box
         refined: Refined = decoder.refine(trunk.since(first), decoded.since(first), coarse, region, masked)
         return Answer(refined.alphas, coarse, refined.quarter, refined.full, region, decoded, forward, backward)
 
@@ -125,3 +134,15 @@ class Maggie(nn.Module):
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Takes tensors under the names of the published weights."""
         return super().load_state_dict({ours(name): tensor for name, tensor in state_dict.items()}, strict, assign)
+
+
+def normalised(pictures: Tensor) -> Tensor:
+    """Pictures (T, 3, H, W) in display light 0..1 as the network wants them."""
+    mean, deviation = (pictures.new_tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
+    return (pictures - mean) / deviation
+
+
+def _display(pictures: Tensor) -> Tensor:
+    """The pictures (T, 3, H, W) in display light 0..1 again."""
+    mean, deviation = (pictures.new_tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
+    return pictures * deviation + mean

@@ -12,17 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matte_core.models.maggie.encoder import Trunk
+from matte_core.models.maggie.evidence import EVIDENCE, pooled
 from matte_core.models.maggie.instances import Decoded, FeedForward
 from matte_core.models.maggie.regions import grown, uncertain
+from matte_core.models.maggie.settings import Settings
 from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, coarser
 
 OUTSIDE = -99.0  # logit where nothing was refined; it also pulls down the outermost ring of the alpha at 1/4
 QUARTER_REACH, FULL_REACH = 13, 7  # sizes of the ellipses around what is still uncertain
+_SURE = 3.0  # logits that a finer size may start from
 MASKED_ABOVE = 0.3  # active share of all pixels above which masked maps were quicker, on a processor core
 
 
 class Refined(NamedTuple):
-    """Alphas (T, N, H, W): at 1/4 (enlarged), at full size, and all put together."""
+    """Alphas (T, N, H, W): at 1/4 (enlarged), at full size, and all put together (not while training)."""
 
     quarter: Tensor
     full: Tensor
@@ -32,27 +35,31 @@ class Refined(NamedTuple):
 class Refinement(nn.Module):
     """Alphas at 1/4 and full size; a mixin of the decoder, so that its layers carry the published names."""
 
-    def build_refinement(self, scrambled: bool) -> None:
-        """The layers. `scrambled`: see `Kernel`."""
-        self.inst_spec_layer = FeedForward(64)
-        sides = ((3, 32), (32, 32), (32, 64), (64, 64))
+    def build_refinement(self, settings: Settings) -> None:
+        """The layers."""
+        one, two = settings.widths[:2]
+        wide, fine, scrambled = settings.tokens, settings.fine, settings.scrambled
+        self.pulled, self.corrects = settings.pulled, settings.evidence
+        told = EVIDENCE if settings.evidence else 0
+        self.inst_spec_layer = FeedForward(wide)
+        sides = ((3, one), (one, one), (one, two), (two, two))
         self.dummy_downscale = nn.ModuleList(Kernel(before, after, 3) for before, after in sides)  # never computed
-        self.layer3 = _up(64, 64, Kernel(64, 64, 3))
+        self.layer3 = _up(wide, wide, Kernel(wide, wide, 3))
         self.guidance_layer = nn.ModuleList(
             [
-                Kernel(128, 64, 1, scrambled=scrambled),
-                nn.BatchNorm1d(64),
+                Kernel(two + wide, two, 1, scrambled=scrambled),
+                nn.BatchNorm1d(two),
                 nn.LeakyReLU(0.2),
-                Kernel(64, 64, 3, bias=True),
+                Kernel(two, two, 3, bias=True),
             ]
         )
-        self.layer3_smooth = _smooth(64, 64, scrambled)
-        self.layer4 = _up(64, 32, Kernel(32, 32, 1, scrambled=scrambled))
-        self.layer4_smooth = _smooth(64, 32, scrambled)
-        self.layer5 = _up(32, 32, Kernel(32, 32, 3))
-        self.layer5_smooth = _smooth(64, 32, scrambled)
-        self.refine_OS4 = _head(64)
-        self.refine_OS1 = _head(32)
+        self.layer3_smooth = _smooth(two + told, wide, scrambled)
+        self.layer4 = _up(wide, fine, Kernel(fine, fine, 1, scrambled=scrambled))
+        self.layer4_smooth = _smooth(one + fine + told, fine, scrambled)
+        self.layer5 = _up(fine, fine, Kernel(fine, fine, 3))
+        self.layer5_smooth = _smooth(one + fine + told, fine, scrambled)
+        self.refine_OS4 = _head(wide, fine, gently=settings.evidence)
+        self.refine_OS1 = _head(fine, fine, gently=settings.evidence)
 
     def refine(
         self, trunk: Trunk, decoded: Decoded, coarse: Tensor, region: Tensor, masked: bool | None = None
@@ -68,14 +75,15 @@ class Refinement(nn.Module):
         if masked is None:
             masked = not self.training and bool(region.float().mean() > MASKED_ABOVE)
         quarter, full = self._logits(trunk, decoded, region.flatten(0, 1), count, masked)
-        quarter = functional.interpolate(quarter, scale_factor=4, mode="bilinear", align_corners=False)
         at_quarter, at_full = (_alpha(each).view(frames, count, height, width) for each in (quarter, full))
+        if self.training:
+            return Refined(at_quarter, at_full, at_full)
         return Refined(at_quarter, at_full, put_together(coarse, at_quarter, at_full, region))
 
     def _logits(
         self, trunk: Trunk, decoded: Decoded, region: Tensor, count: int, masked: bool
     ) -> tuple[Tensor, Tensor]:
-        """Logits (B, 1, H/4, W/4) and (B, 1, H, W) of B = T x N maps, OUTSIDE where there is no site."""
+        """Logits (B, 1, H, W) of B = T x N maps, those at 1/4 enlarged; OUTSIDE where there is no site."""
         kind: Any = MaskedSites if masked else GatheredSites
         masks = [region]
         for _ in range(3):
@@ -83,8 +91,9 @@ class Refinement(nn.Module):
         one, two, four, eight = (kind(mask) for mask in masks)
         owner = torch.arange(len(region), device=region.device)
         frame = owner // count
+        told = _Told(trunk.evidence, owner) if self.corrects else None
         # Every instance multiplies the shared details by its own token.
-        own = decoded.details[frame] * decoded.tokens[owner % count][:, :, None, None]
+        own = decoded.details[frame] * decoded.tokens[frame, owner % count][:, :, None, None]
         values = eight.take(own, owner)
         values = self._pointwise(self.inst_spec_layer, values, masked)
 
@@ -93,14 +102,26 @@ class Refinement(nn.Module):
         first, norm, curve, second = self.guidance_layer
         guide = four.point(torch.cat([skip, risen], 1), first)
         guide = four.convolve(curve(_normed(norm, guide)), second).sigmoid()
-        values = self._smoothed(four, self.layer3_smooth, skip * guide)
-        quarter = four.spread(self._headed(four, self.refine_OS4, values), OUTSIDE)
+        values = self._smoothed(four, self.layer3_smooth, _joined(four, told, 4, skip * guide))
+        start = decoded.logits[:, :count].reshape(-1, 1, *decoded.logits.shape[2:]).clamp(-_SURE, _SURE)
+        quarter = self._answered(four, self._headed(four, self.refine_OS4, values), _enlarged(start, 2))
+        quarter = _enlarged(quarter, 4)
 
         values = self._risen(two, four, self.layer4, values)
-        values = self._smoothed(two, self.layer4_smooth, torch.cat([two.take(trunk.half, frame), values], 1))
+        values = self._smoothed(two, self.layer4_smooth, _joined(two, told, 2, two.take(trunk.half, frame), values))
         values = self._risen(one, two, self.layer5, values)
-        values = self._smoothed(one, self.layer5_smooth, torch.cat([one.take(trunk.full, frame), values], 1))
-        return quarter, one.spread(self._headed(one, self.refine_OS1, values), OUTSIDE)
+        values = self._smoothed(one, self.layer5_smooth, _joined(one, told, 1, one.take(trunk.full, frame), values))
+        return quarter, self._answered(one, self._headed(one, self.refine_OS1, values), quarter)
+
+    def _answered(self, sites: Any, found: Tensor, start: Tensor) -> Tensor:
+        """Maps (B, 1, H, W) of logits `found` at the sites; for a network that corrects, added to those to `start`
+        from, which stand where there are no sites, unless what is there is to be pulled to 0."""
+        if self.corrects:
+            found = found + sites.take(start.to(found), torch.arange(len(start), device=start.device))
+        spread: Tensor = sites.spread(found, OUTSIDE)
+        if self.pulled or not self.corrects:
+            return spread
+        return torch.where(spread == OUTSIDE, start.to(spread), spread)
 
     @staticmethod
     def _pointwise(layer: nn.Module, values: Tensor, masked: bool) -> Tensor:
@@ -142,8 +163,31 @@ def _smooth(before: int, after: int, scrambled: bool) -> nn.ModuleList:
     return nn.ModuleList([kernel, nn.ReLU(), nn.BatchNorm1d(after)])
 
 
-def _head(before: int) -> nn.ModuleList:
-    return nn.ModuleList([Kernel(before, 32, 3), nn.BatchNorm1d(32), nn.LeakyReLU(0.2), Kernel(32, 1, 3, bias=True)])
+def _head(before: int, inner: int, gently: bool) -> nn.ModuleList:
+    last = Kernel(inner, 1, 3, bias=True)
+    if gently:
+        nn.init.zeros_(last.weight)
+    return nn.ModuleList([Kernel(before, inner, 3), nn.BatchNorm1d(inner), nn.LeakyReLU(0.2), last])
+
+
+class _Told:
+    """Evidence of B maps, at any size."""
+
+    def __init__(self, evidence: Tensor, owner: Tensor) -> None:
+        self._evidence, self._owner = evidence, owner
+
+    def at(self, sites: Any, factor: int) -> Tensor:
+        taken: Tensor = sites.take(pooled(self._evidence, factor).flatten(0, 1), self._owner)
+        return taken
+
+
+def _joined(sites: Any, told: _Told | None, factor: int, *values: Tensor) -> Tensor:
+    """Features side by side, and the evidence there where the network weighs it."""
+    return torch.cat([*values, told.at(sites, factor).to(values[0])] if told else values, 1)
+
+
+def _enlarged(logits: Tensor, factor: int) -> Tensor:
+    return functional.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def _normed(norm: nn.Module, values: Tensor) -> Tensor:

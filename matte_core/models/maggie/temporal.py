@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matte_core.models.layers.spectral import Layers
 from matte_core.models.maggie.encoder import one_by_one
-from matte_core.models.maggie.normed import NormedLayers
 
-_LAYERS = NormedLayers()
 _CHANGED = 0.5
 
 
@@ -22,7 +21,7 @@ class RecurrentMemory(nn.Module):
     The last frame has the forward answer alone.
     """
 
-    def __init__(self, width: int = 128) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.ih = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, 1, 1), nn.Sigmoid())
         self.hh = nn.Sequential(nn.Conv2d(2 * width, width, 3, 1, 1), nn.Tanh())
@@ -48,17 +47,17 @@ class RecurrentMemory(nn.Module):
 
 
 class ChangeHead(nn.Sequential):
-    """Where the alphas change between two frames: logits (T, 1, h, w) of pairs of details (T, 128, h, w)."""
+    """Where the alphas change between two frames: logits (T, 1, h, w) of details (T, `width`, h, w), two by two."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: Layers, width: int) -> None:
         super().__init__(
-            _LAYERS.convolution(128, 64, 1),
-            nn.BatchNorm2d(64),
+            layers.convolution(2 * width, width, 1),
+            nn.BatchNorm2d(width),
             nn.ReLU(),
-            _LAYERS.convolution(64, 32),
-            nn.BatchNorm2d(32),
+            layers.convolution(width, width // 2),
+            nn.BatchNorm2d(width // 2),
             nn.ReLU(),
-            nn.Conv2d(32, 1, 3, 1, 1, bias=False),
+            nn.Conv2d(width // 2, 1, 3, 1, 1, bias=False),
         )
 
     def changes(self, details: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from matte_core.train.material import Material
 TASKS = {
     "net_m": "matte_core.train.tasks.net_m:NetMTask",
     "net_t": "matte_core.train.tasks.net_t:NetTTask",
+    "maggie": "matte_core.train.tasks.maggie:MaggieTask",
     "adaption": "matte_core.train.tasks.adaption:AdaptionTask",
 }
 Progress = Callable[[str, int, int], None]

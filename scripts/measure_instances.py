@@ -1,0 +1,148 @@
+"""Measure models on procedural scenes of two to five subjects that no training saw: every subject's matte, told by a
+rough mask of each.
+
+    scripts/measure_instances.py FOLDER [--scenes 24] [--clips 8] [--photographs DIR] [--units usual|published]
+
+Prints a table for pictures (every kind of rough mask) and one for clips. Models that are told by a trimap take each
+subject by itself, a trimap around its mask, as Instance Matte does. FOLDER keeps the subjects that were made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matte_core.engine.engine import Engine
+from matte_core.evaluate.instance_metrics import Units, clip_scores, picture_scores
+from matte_core.frame import FrameRange, Header, Pixels, Window
+from matte_core.matting import guide_of_masks, matte_of
+from matte_core.memory import hold
+from matte_core.models.weights import find
+from matte_core.ops.guides import GROW, SHRINK, SOFTNESS
+from matte_core.plan import Plan
+from matte_core.pull import SERIAL, Run
+from matte_core.shot import Shot
+from matte_core.train.guide_masks import ROUGHNESSES, GuideMasks, Roughness, guide_masks, measured_masks
+from matte_core.train.instance_bank import drawn_clip, drawn_group, make_members
+from matte_core.train.material import load_material
+
+SEED = 7_300_000  # far from any seed of a recipe, and from those that a training is validated with
+SIDE = 320
+Maps = NDArray[np.float32]
+
+
+def shot(pictures: Maps, plate: bool, linear: bool = True) -> Shot:
+    """A shot of pictures (T, C, H, W): a plate, scene-linear or display-referred, or masks."""
+    held = np.ascontiguousarray(pictures, np.float32)
+    window = Window(0, 0, held.shape[3], held.shape[2])
+    space = ("Linear Rec.709 (sRGB)" if linear else "sRGB Encoded Rec.709 (sRGB)") if plate else ""
+    header = Header(window, window, colour_space=space, linear=linear or not plate)
+    names = ("R", "G", "B") if plate else tuple(f"subject{place}" for place in range(held.shape[1]))
+
+    def picture(place: int) -> Pixels:
+        return np.asarray(held[place])
+
+    frames = FrameRange.parse(f"1-{len(held)}")
+    return hold(picture, len(held), frames, kind="plate" if plate else "matte", header=header, channels=names)
+
+
+def answer(engine: Engine, name: str, plate: Shot, masks: NDArray[np.bool_]) -> Maps:
+    """The mattes (T, K, H, W) of the model called `name`."""
+    guide = guide_of_masks(shot(np.asarray(masks, np.float32), False), name, SHRINK, GROW, SOFTNESS)
+    matte = matte_of(plate, guide, name, "auto", torch.device("cpu"))
+    run = Run(Plan([(matte, matte.frames)]), lanes=SERIAL, tools=engine, inside=torch.inference_mode)
+    return np.asarray(np.stack([frame.pixels for frame in run]), np.float32)
+
+
+def table(title: str, rows: dict[str, list[dict[str, float]]], seconds: dict[str, float]) -> None:
+    """Print the means of each row's scores, and the seconds it took."""
+    names = list(next(iter(rows.values()))[0])
+    click.echo(f"\n{title}\n{'':34s}" + "".join(f"{name:>10s}" for name in names) + f"{'seconds':>10s}")
+    for row, scores in rows.items():
+        means = [float(np.nanmean([each[name] for each in scores])) for name in names]
+        click.echo(f"{row:34s}" + "".join(f"{value:10.3f}" for value in means) + f"{seconds[row]:10.1f}")
+
+
+def measure_pictures(
+    engine: Engine,
+    models: Sequence[str],
+    roughnesses: Sequence[Roughness],
+    count: int,
+    folder: Path,
+    data: Path | None,
+    units: Units,
+) -> None:
+    """The table of pictures."""
+    members = make_members(folder, SEED, 1, SIDE * 4 // 5, load_material(data), 0.0)
+    rows: dict[str, list[dict[str, float]]] = {}
+    seconds: dict[str, float] = {}
+    for roughness in roughnesses:
+        for number in range(count):
+            group, level = drawn_group((SEED, number), SIDE, members, light="scene")
+            truth = group.alpha[None]
+            plate = shot(group.pixels.transpose(2, 0, 1)[None], True)
+            masks = measured_masks(np.random.default_rng((SEED, number)), truth, roughness)
+            rows.setdefault(f"{roughness}, the mask itself", []).append(
+                picture_scores(np.asarray(masks, np.float32), truth, units)
+            )
+            seconds.setdefault(f"{roughness}, the mask itself", 0.0)
+            for name in models:
+                started = time.process_time()
+                found = answer(engine, name, plate, masks)
+                for row in (f"{roughness}, {name}", *([f"  {level}, {name}"] if roughness == "as trained" else [])):
+                    rows.setdefault(row, []).append(picture_scores(found, truth, units))
+                    seconds[row] = seconds.get(row, 0.0) + time.process_time() - started
+    table(f"{count} pictures, {SIDE} pixels a side, units: {units}", rows, seconds)
+
+
+def measure_clips(
+    engine: Engine, models: Sequence[str], count: int, frames: int, data: Path | None, units: Units
+) -> None:
+    """The table of clips."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    seconds: dict[str, float] = {}
+    photographs = load_material(data).photographs
+    for number in range(count):
+        clip, _ = drawn_clip((SEED, number), 256, frames, photographs)
+        linear = clip.light == "scene"
+        plate = shot(clip.pixels.transpose(0, 3, 1, 2), True, linear)
+        masks = guide_masks(np.random.default_rng((SEED, number)), clip.alpha, GuideMasks(unsteady=4))
+        for name in models:
+            started = time.process_time()
+            found = answer(engine, name, plate, masks)
+            seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
+            scores = picture_scores(found, clip.alpha, units) | clip_scores(found, clip.alpha, units)
+            rows.setdefault(name, []).append(scores)
+    table(f"{count} clips of {frames} frames, 256 pixels a side, units: {units}", rows, seconds)
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--scenes", type=int, default=24)
+    parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--photographs", type=Path)
+    parser.add_argument("--units", choices=("usual", "published"), default="usual")
+    parser.add_argument("--models", default="maggie-small,net_m-small")
+    parser.add_argument("--masks", default=",".join(ROUGHNESSES))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    engine, models = Engine(torch.device("cpu"), find), given.models.split(",")
+    if given.scenes:
+        rough: list[Roughness] = [each for each in ROUGHNESSES if each in given.masks.split(",")]
+        measure_pictures(engine, models, rough, given.scenes, given.folder, given.photographs, given.units)
+    if given.clips:
+        measure_clips(engine, models, given.clips, given.frames, given.photographs, given.units)
+
+
+if __name__ == "__main__":
+    main()
