@@ -20,6 +20,7 @@ from typing import Any
 from matte_core.aside import Aside, Waiting
 from matte_core.errors import FrameError, OutputError, SourceError
 from matte_core.frame import Frame
+from matte_core.patience import AtDisk
 from matte_core.plan import Key, Plan, Unit, needs_of
 from matte_core.shot import VERBS, Job, Result, Shot
 
@@ -40,8 +41,10 @@ class Run:
     watch       told of every unit that was computed: (shot, numbers, seconds)
     keep_going  a frame whose source cannot be read costs its own outputs and no others: they are
                 collected in `failures` while the rest is made; any other error stops the run
+    patience    seconds that a thread may wait for a disk to read or write one unit; None is PATIENCE
 
-    Raises FrameError for the first frame that failed, after the frames before it were handed out.
+    Raises FrameError for the first frame that failed, after the frames before it were handed out; SourceError or
+    OutputError where a disk does not answer.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Run:
         inside: Callable[[], AbstractContextManager[Any]] = nullcontext,
         watch: Callable[[Shot, Sequence[int], float], None] = lambda shot, numbers, seconds: None,
         keep_going: bool = False,
+        patience: float | None = None,
     ) -> None:
         largest = max((len(unit.numbers) for unit in plan.units), default=1)
         self.plan = plan
@@ -64,6 +68,7 @@ class Run:
         self._lanes, self._budget, self._tools, self._check = lanes, budget, tools, check
         self._ahead = (max(4, 2 * largest) if ahead is None else ahead) * max(plan.sinks, 1)
         self._inside, self._watch, self._keep_going = inside, watch, keep_going
+        self._at_disk = AtDisk(patience)
         self._changed = threading.Condition()
         self._ready: dict[str, list[Unit]] = {lane: [] for lane in ("read", "compute", "device", "write")}
         self._store: dict[Key, Frame | Waiting] = {}
@@ -95,8 +100,7 @@ class Run:
             with self._changed:
                 self._stop = True
                 self._changed.notify_all()
-            for thread in threads:
-                thread.join()
+            self._at_disk.leave(threads)
             self._store.clear()
             self._state.clear()
             self._aside.close()
@@ -115,6 +119,7 @@ class Run:
                 job = self._take("device")
                 if job is None:
                     self._changed.wait(0.05)
+                    self._at_disk.check()
                     continue
             self._execute(job)
 
@@ -167,7 +172,8 @@ class Run:
                 unit = heapq.heappop(self._ready[lane])
             try:
                 self._check()  # a stop is heard while the device is busy: nothing more is begun beside it
-                self._execute(unit)
+                with self._at_disk.waiting(lane, f"{unit.shot.verb}, frame {unit.numbers[0]}"):
+                    self._execute(unit)
             except BaseException as fatal:  # handed to the caller's thread, which raises it
                 with self._changed:
                     self._fatal = self._fatal or fatal

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from matte_core.errors import Cancelled, FrameError, SourceError
+from matte_core.errors import Cancelled, FrameError, OutputError, SourceError
 from matte_core.frame import Frame, FrameRange, Header, Window
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
@@ -400,3 +400,49 @@ def test_frames_cannot_be_written_to() -> None:
     frame = a_frame(1, 1)
     with pytest.raises(ValueError, match="read-only"):
         frame.pixels[0, 0, 0] = 2
+
+
+@pytest.mark.parametrize(("lane", "error"), [("read", SourceError), ("write", OutputError)])
+def test_a_disk_that_does_not_answer_ends_the_run_in_one_sentence(lane: Any, error: type[Exception]) -> None:
+    answers = threading.Event()
+
+    def hanging(job: Job) -> Result:
+        if 3 in job.numbers:
+            answers.wait(60)
+        return read_number(job)
+
+    VERBS["hanging"] = Verb("hanging", hanging, declare=lambda parameters: Declaration(lane=lane))
+    made = []
+    try:
+        shot = replace(a_source("1-6"), verb="hanging")
+        with pytest.raises(error, match=r"hanging, frame 3: the disk has not answered for 0\.2 s\. .*run again"):
+            for frame in Run(Plan([(shot, shot.frames)]), lanes={lane: 1}, patience=0.2):
+                made.append(frame.number)
+    finally:
+        answers.set()
+        del VERBS["hanging"]
+    assert made == [1, 2]
+
+
+def test_a_stop_does_not_wait_for_a_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, begun = threading.Event(), threading.Event()
+    monkeypatch.setattr("matte_core.patience.LEAVING", 0.2)
+
+    def hanging(job: Job) -> Result:
+        begun.set()
+        answers.wait(60)
+        return read_number(job)
+
+    def stop() -> None:
+        if begun.is_set():
+            raise Cancelled
+
+    VERBS["hanging"] = Verb("hanging", hanging, declare=lambda parameters: Declaration(lane="read"))
+    try:
+        shot, started = replace(a_source("1-6"), verb="hanging"), time.monotonic()
+        with pytest.raises(Cancelled):
+            list(Run(Plan([(shot, shot.frames)]), lanes={"read": 1}, check=stop))
+        assert time.monotonic() - started < 30
+    finally:
+        answers.set()
+        del VERBS["hanging"]

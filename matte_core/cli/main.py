@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     screen = Screen(machine="--json" in given)
     try:
-        sys.exit(commands.main(given, prog_name="matte", standalone_mode=False) or 0)
+        sys.exit(commands.main(given, prog_name="matte", standalone_mode=False, obj=tuple(given)) or 0)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.ClickException as error:

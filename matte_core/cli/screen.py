@@ -56,7 +56,7 @@ class Screen:
         """One more frame is finished."""
         self._done += 1
         seconds = max(time.monotonic() - self._started, 1e-6)
-        left = (self._total - self._done) * seconds / self._done
+        left = max(self._total - self._done, 0) * seconds / self._done
         self.event(
             "frame",
             number=number,
@@ -68,6 +68,13 @@ class Screen:
         if self._progress is not None and self._task is not None:
             rate = f"{self._done / seconds:.2f} fps"
             self._progress.update(self._task, completed=self._done, number=number, rate=rate)
+
+    def others(self, count: int) -> None:
+        """So many frames were finished by other processes."""
+        self._total -= count
+        self.event("others", count=count)
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, total=self._total)
 
     def stop(self) -> None:
         """Takes the progress bar away; may be called twice."""

@@ -11,7 +11,9 @@ from click.core import ParameterSource
 
 from matte_core import ops
 from matte_core.cli.screen import Screen
+from matte_core.cli.share import Share, sharing
 from matte_core.cli.work import deliver
+from matte_core.cli.workers import count_of, run_workers
 from matte_core.deliver import KINDS
 from matte_core.engine.engine import DEVICES, PRECISIONS, pick_device
 from matte_core.errors import UsageError
@@ -160,15 +162,21 @@ class Settings:
     type=click.IntRange(0, 8),
     help="Frames before and after that --smooth looks at.",
 )
+@sharing
 @click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
 @click.pass_context
-def sequence(context: click.Context, /, machine: bool, plate: str, **options: Any) -> int:
+def sequence(
+    context: click.Context, /, machine: bool, plate: str, workers: str, share: bool, chunk: int, **options: Any
+) -> int:
     """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
+    screen = Screen(machine)
+    if (count := count_of(workers)) > 1:
+        return run_workers([*context.obj, "--chunk", str(chunk)], count, options["device"], screen)
     settings = Settings(plate=plate, **options)
     if settings.trimap_model == "auto":
         by_hand = any(_given(context, name) for name in ("shrink", "grow", "softness"))
         settings = replace(settings, trimap_model="none" if by_hand else _trimap_model(settings))
-    return make_mattes(settings, Screen(machine))
+    return make_mattes(settings, screen, Share(chunk) if share else None)
 
 
 def _given(context: click.Context, name: str) -> bool:
@@ -181,7 +189,7 @@ def _trimap_model(settings: Settings) -> str:
     return ops.TRIMAP_MODEL if rough and "trimap" in model(settings.model).card.guides else "none"
 
 
-def make_mattes(settings: Settings, screen: Screen) -> int:
+def make_mattes(settings: Settings, screen: Screen, share: Share | None = None) -> int:
     """Runs the main job; returns the exit code. Raises MatteError where it cannot start."""
     device = pick_device(settings.device)
     model(settings.model)
@@ -212,7 +220,7 @@ def make_mattes(settings: Settings, screen: Screen) -> int:
     )
     for sentence in dict.fromkeys(note for receipt in receipts for note in receipt.said()):
         screen.note(sentence)
-    return deliver(receipts, wanted, device, settings.overwrite, screen)
+    return deliver(receipts, wanted, device, settings.overwrite, screen, share)
 
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:

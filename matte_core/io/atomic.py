@@ -23,7 +23,7 @@ def replacing(target: Path) -> Iterator[Path]:
     It is on the disk before it takes the name, and removed where the block fails. Two processes that write
     the same target do each other no harm: the later one wins, whole. Raises OSError.
     """
-    temporary = target.with_name(f".{target.name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{host()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
@@ -44,7 +44,7 @@ def sweep(pattern: Pattern) -> int:
     removed = 0
     for path in Path(pattern.folder).glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(path.name)
-        if found is None or found["host"] != _host() or _alive(int(found["pid"])):
+        if found is None or found["host"] != host() or alive(int(found["pid"])):
             continue
         if pattern.file_name(0) == found["name"] or pattern.number(found["name"]) is not None:
             with suppress(FileNotFoundError):
@@ -61,7 +61,7 @@ def _to_disk(path: Path, flags: int) -> None:
         os.close(handle)
 
 
-def _host() -> str:
+def host() -> str:
     """Eight hex digits for the place where process numbers mean something: a host, or a container on it."""
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
@@ -70,7 +70,8 @@ def _host() -> str:
     return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether the process of this host still runs; True where it cannot be asked after."""
     if os.name != "posix":
         return True
     try:
@@ -79,4 +80,7 @@ def _alive(process: int) -> bool:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    try:  # one that was killed and not yet buried by its parent answers to signals too
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True

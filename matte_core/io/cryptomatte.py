@@ -7,6 +7,7 @@ public domain).
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -107,11 +108,11 @@ def parse_manifest(text: str) -> dict[str, int]:
     """Ids by name of a manifest's JSON; empty where it is none."""
     try:
         entries = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(entries, dict):
         return {}
-    return {name: int(value, 16) for name, value in entries.items() if _HEX.fullmatch(str(value))}
+    return {name: int(value, 16) for name, value in entries.items() if isinstance(value, str) and _HEX.fullmatch(value)}
 
 
 def rank_channels(type_name: str, channels: Sequence[str]) -> list[str]:
@@ -149,16 +150,34 @@ def choose(manifest: Mapping[str, int], text: str) -> dict[str, int]:
 def _matching(manifest: Mapping[str, int], piece: str) -> dict[str, int]:
     if piece in manifest:
         return {piece: manifest[piece]}
-    pattern = re.escape(piece).replace(r"\*", ".*").replace(r"\?", ".")
-    found = {name: value for name, value in manifest.items() if re.fullmatch(pattern, name)}
+    parts = re.split(r"\*+", piece)
+    patterns = [re.compile(re.escape(part).replace(r"\?", "."), re.DOTALL) for part in parts]
+    ending = len(parts[-1])
+    found = {name: value for name, value in manifest.items() if _fits(name, patterns, ending)}
     if found:
         return found
     if manifest or set(piece) & set("*?"):
-        near = difflib.get_close_matches(piece, manifest, 1)
-        there = ", ".join(list(manifest)[:8]) + (" …" if len(manifest) > 8 else "") or "no names"
+        alike = [name for name in itertools.islice(manifest, 5000) if len(name) < 100]  # comparing is slow
+        near = difflib.get_close_matches(piece, alike, 1) if len(piece) < 100 else []
+        there = ", ".join(name[:100] for name in list(manifest)[:8]) + (" …" if len(manifest) > 8 else "") or "no names"
         meant = f" Did you mean {near[0]}?" if near else ""
-        raise UsageError(f"The Cryptomatte has no instance '{piece}'.{meant} It has: {there}.")
+        raise UsageError(f"The Cryptomatte has no instance '{piece[:100]}'.{meant} It has: {there}.")
     return {piece: int(piece, 16) if _HEX.fullmatch(piece) else id_of(piece)}
+
+
+def _fits(name: str, patterns: Sequence[re.Pattern[str]], ending: int) -> bool:
+    """Whether the name is `patterns` in order with anything between them; the last is `ending` letters long.
+
+    Each is of fixed length and taken where it is first found, so that no wildcard makes this slow: one expression
+    with many * would try every way to share a name out between them.
+    """
+    if len(patterns) == 1:
+        return patterns[0].fullmatch(name) is not None
+    first, *between, last = patterns
+    found = first.match(name)
+    for pattern in between:
+        found = pattern.search(name, found.end()) if found else None
+    return found is not None and len(name) - ending >= found.end() and last.match(name, len(name) - ending) is not None
 
 
 def decode(ranked: Pixels, ids: Sequence[int]) -> Pixels:

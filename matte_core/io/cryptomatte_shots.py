@@ -95,7 +95,8 @@ def _beside(path: Path, said: Cryptomatte) -> Mapping[str, int]:
         return {}
     file = path.parent / place
     try:
-        if file.stat().st_size > _LONGEST_MANIFEST or not file.resolve().is_relative_to(path.parent.resolve()):
+        fits = file.is_file() and file.stat().st_size <= _LONGEST_MANIFEST  # a pipe would be waited for
+        if not fits or not file.resolve().is_relative_to(path.parent.resolve()):
             return {}
         return cryptomatte.parse_manifest(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from matte_core.io.channels import matte_channels, plate_channels, settle_matte
 from matte_core.io.image import MOST_SAMPLES, FileInfo, Part, read_header, read_pixels, scrub
 from matte_core.io.sequence import Found, Missing, Pattern, find
 from matte_core.io.windows import place, spell, union
+from matte_core.patience import attended
 from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
 
 Nan = Literal["error", "repair"]
@@ -43,7 +44,7 @@ def read_sequence(
     gaps and files cut short. Raises SourceError or UsageError, naming file and cure.
     """
     found = find(path, frames)
-    infos, damaged = _scan(found)
+    infos, damaged = attended(lambda turn_to: _scan(found, turn_to))
     settled = _settle(found, damaged, missing)
     first_on_disk = infos[min(infos)]
     part, channels = _choose(found, min(infos), first_on_disk, kind, layer, part, channel)
@@ -102,12 +103,13 @@ def files_behind(shot: Shot) -> list[Path]:
     ]
 
 
-def _scan(found: Found) -> tuple[dict[int, FileInfo], dict[int, SourceError]]:
+def _scan(found: Found, turn_to: Callable[[str], None]) -> tuple[dict[int, FileInfo], dict[int, SourceError]]:
     """The header of every file on disk, and what is wrong with those that cannot be decoded."""
     infos: dict[int, FileInfo] = {}
     damaged: dict[int, SourceError] = {}
     for number in found.on_disk:
         path = found.file_for(number)
+        turn_to(path.name)
         try:
             infos[number] = read_header(path, None if found.still else number)
             if number in found.wanted and chunks.cut_short(path):

@@ -24,7 +24,7 @@ from matte_core.io.sequence import one_file, output_file, parse
 from matte_core.io.windows import spell
 from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make, register
 
-__all__ = ["CODECS", "DEPTHS", "check_output", "finished", "pending", "recipe", "sweep", "write_frames"]
+__all__ = ["CODECS", "DEPTHS", "check_output", "finished", "pending", "recipe", "stamped", "sweep", "write_frames"]
 
 _OWN = ("matte/stamp", "matte/settings", "matte/recipe", "matte/software")
 # What the source says of its colour; whether it is true of the output only the caller knows, who gives `tags`.
@@ -89,6 +89,12 @@ def write_frames(
 def finished(path: Path, stamp: str) -> bool:
     """Whether the file carries `stamp` and every pixel of it decodes. Existence and a header prove nothing."""
     return path.is_file() and _said(path).get("matte/stamp") == stamp and decodes(path)
+
+
+def stamped(shot: Shot, number: int) -> bool:
+    """Whether a file of the "write" shot carries the stamp expected now; what is in it is not decoded."""
+    path = output_file(shot.parameters["pattern"], number)
+    return path.is_file() and _said(path).get("matte/stamp") == shot.stamp(number)
 
 
 def pending(shot: Shot, numbers: Sequence[int] | None = None) -> FrameRange:

@@ -77,8 +77,19 @@ class Run:
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
     if not path.is_file():
         raise SourceError(f"{path} is missing: nothing to resume. Start the run without resuming.")
+    return read_tensors(path, device)
+
+
+def read_tensors(path: Path, device: torch.device) -> dict[str, Any]:
+    """Tensors and plain values by name from a file of `torch.save`; nothing else is unpickled.
+
+    Raises SourceError where it is missing, damaged or holds anything else.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise SourceError(f"{path} cannot be read as a checkpoint ({error}). Start the run anew.") from error
-    return state
+        read = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # a damaged archive ends in nearly any kind of error
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise SourceError(f"{path} cannot be read as a file of tensors ({reason}). Make it again.") from error
+    if not isinstance(read, dict):
+        raise SourceError(f"{path} holds no tensors by name. Make it again.")
+    return read

@@ -6,14 +6,13 @@ import copy
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import nn
 
 from matte_core.errors import ModelError, OutputError, SourceError, UsageError
-from matte_core.train.checkpoint import Run
+from matte_core.train.checkpoint import Run, read_tensors
 from matte_core.train.material import load_material
 from matte_core.train.plot import save_curve
 from matte_core.train.recipe import Recipe, parse_recipe
@@ -105,8 +104,8 @@ def _take(net: nn.Module, path: Path, device: torch.device) -> None:
     Raises SourceError where they are missing or do not fit.
     """
     try:
-        net.load_state_dict({**net.state_dict(), **torch.load(path, map_location=device, weights_only=True)})
-    except (OSError, RuntimeError, UnpicklingError) as error:
+        net.load_state_dict({**net.state_dict(), **read_tensors(path, device)})
+    except (SourceError, RuntimeError) as error:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 
 

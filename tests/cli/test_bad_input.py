@@ -172,8 +172,11 @@ def test_a_read_only_folder_is_refused(shot: Folder, matte: Matte, monkeypatch: 
     assert f"{shot / 'out'} cannot be written to: Permission denied" in answer.sentence
 
 
-def test_a_full_disk_keeps_what_is_finished_and_says_so(shot: Folder) -> None:
+def test_a_full_disk_keeps_what_is_finished_and_says_so(shot: Folder, matte: Matte) -> None:
     """A limit on file size stands in for the disk: every write beyond it fails, as on a full one."""
+    straight = (*MAIN, "--deliver", "straight")
+    assert matte(*straight, *OUT, "--frames", "1001-1002").code == 0
+    assert matte(*straight, "--out", "whole/m.####.exr").code == 0
 
     def limit() -> None:
         import signal
@@ -188,4 +191,7 @@ def test_a_full_disk_keeps_what_is_finished_and_says_so(shot: Folder) -> None:
     )
     assert done.returncode != 0
     assert "cannot be written" in " ".join(done.stderr.split())
-    assert not [name for name in shot.written if name.endswith(".exr")]
+    assert shot.written == ["m.1001.exr", "m.1002.exr"]
+    assert matte(*straight, *OUT).code == 0  # there is room again
+    made, whole = ({path.name: path.read_bytes() for path in (shot / name).iterdir()} for name in ("out", "whole"))
+    assert made == whole

@@ -117,7 +117,9 @@ def test_a_killed_run_goes_on_and_ends_byte_identical(shot: Folder, matte: Matte
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_stop_after_the_frame_in_hand(shot: Folder, number: int, code: int) -> None:
+def test_ctrl_c_and_sigterm_stop_after_the_frame_in_hand_and_lose_nothing(
+    shot: Folder, matte: Matte, number: int, code: int
+) -> None:
     command = [sys.executable, "-m", "matte_core", *MAIN, "--out", "out/m.####.exr", "--frames", "1001-1005"]
     process = subprocess.Popen(command, cwd=shot.path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -131,6 +133,9 @@ def test_ctrl_c_and_sigterm_stop_after_the_frame_in_hand(shot: Folder, number: i
     assert process.returncode == code
     assert "Run the same command again to go on" in error
     assert not [name for name in shot.written if name.startswith(".")]
+    assert matte(*MAIN, "--out", "out/m.####.exr").code == 0
+    assert matte(*MAIN, "--out", "whole/m.####.exr").code == 0
+    assert contents(shot / "out") == contents(shot / "whole")
 
 
 def test_a_frame_range_gives_the_same_frames_as_the_whole(shot: Folder, matte: Matte) -> None:

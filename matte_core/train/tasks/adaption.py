@@ -9,7 +9,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +23,7 @@ from matte_core.models.net_m.net import NetM
 from matte_core.models.net_m.net import Settings as NetMSettings
 from matte_core.models.net_t.net import NetT
 from matte_core.models.net_t.net import Settings as NetTSettings
+from matte_core.train.checkpoint import read_tensors
 from matte_core.train.critic import Critic
 from matte_core.train.footage import Footage, Rough, Take
 from matte_core.train.joint import JointAnswer, JointNet
@@ -214,7 +214,7 @@ def _started(net: nn.Module, folder: Path, file: str) -> nn.Module:
     if not file:
         return net
     try:
-        net.load_state_dict(torch.load(folder / file, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, UnpicklingError) as error:
-        raise SourceError(f"{folder / file} holds no weights to start from ({error}). Train them first.") from error
+        net.load_state_dict(read_tensors(folder / file, torch.device("cpu")))
+    except RuntimeError as error:
+        raise SourceError(f"{folder / file} holds weights of another network ({error}). Train it first.") from error
     return net

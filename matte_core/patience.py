@@ -1,0 +1,91 @@
+"""Disks that do not answer: work on files watched from outside, since a read that hangs cannot be interrupted.
+
+A thread that waits for such a disk is left behind; it keeps neither the run nor the process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from matte_core.errors import OutputError, SourceError
+
+PATIENCE = 300.0  # seconds in which a disk must have read or written a frame
+LEAVING = 15.0  # seconds for which a run that is over waits for it
+
+Answer = TypeVar("Answer")
+
+
+class AtDisk:
+    """Threads that wait for a disk, each with what it does there and since when; no longer than `patience` seconds."""
+
+    def __init__(self, patience: float | None = None) -> None:
+        self._patience = PATIENCE if patience is None else patience
+        self._waiting: dict[threading.Thread, tuple[str, str, float]] = {}
+
+    @contextmanager
+    def waiting(self, lane: str, what: str) -> Iterator[None]:
+        """While it is open, this thread may wait for a disk, where `lane` is one that does."""
+        thread = threading.current_thread()
+        if lane in ("read", "write"):
+            self._waiting[thread] = (lane, what, time.monotonic())
+        try:
+            yield
+        finally:
+            self._waiting.pop(thread, None)
+
+    def check(self) -> None:
+        """Raises SourceError or OutputError where a disk keeps a thread waiting for too long."""
+        for lane, what, since in list(self._waiting.values()):
+            if time.monotonic() - since > self._patience:
+                problem = SourceError if lane == "read" else OutputError
+                raise problem(
+                    f"{what}: the disk has not answered for {self._patience:g} s. "
+                    "Check it and its server, then run again: finished frames are kept."
+                )
+
+    def leave(self, threads: list[threading.Thread]) -> None:
+        """Waits until the threads are over, but not for one that hangs in a disk."""
+        most = min(self._patience, LEAVING)
+        for thread in threads:
+            while thread.is_alive():
+                waits = self._waiting.get(thread)
+                if waits is not None and time.monotonic() - waits[2] > most:
+                    break
+                thread.join(0.5)
+
+
+def attended(work: Callable[[Callable[[str], None]], Answer]) -> Answer:
+    """What `work` gives back; it is handed a function and calls it with the name of each file that it turns to.
+
+    Raises SourceError where one file keeps it for longer than PATIENCE, and whatever `work` raises.
+    """
+    latest = ("", time.monotonic())
+    answers: list[Answer] = []
+    errors: list[BaseException] = []
+
+    def turn_to(name: str) -> None:
+        nonlocal latest
+        latest = (name, time.monotonic())
+
+    def carry_out() -> None:
+        try:
+            answers.append(work(turn_to))
+        except BaseException as error:  # raised again in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=carry_out, name="matte-files", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.5)
+        name, since = latest
+        if thread.is_alive() and time.monotonic() - since > PATIENCE:
+            raise SourceError(
+                f"{name or 'The disk'} has not answered for {PATIENCE:g} s. Check the disk, then run again."
+            )
+    if errors:
+        raise errors[0]
+    return answers[0]
