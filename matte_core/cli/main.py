@@ -14,6 +14,7 @@ import click
 
 from matte_core import __version__
 from matte_core.cli.cuts import cuts
+from matte_core.cli.farm import farm
 from matte_core.cli.look import doctor, info, models
 from matte_core.cli.measure import evaluate
 from matte_core.cli.screen import Screen
@@ -31,14 +32,14 @@ def commands() -> None:
     """Matte: a plate and a rough mask in, a matte that Nuke reads out."""
 
 
-for command in (sequence, run, models, info, doctor, evaluate, cuts, train, studio, weights):
+for command in (sequence, run, farm, models, info, doctor, evaluate, cuts, train, studio, weights):
     commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and leaves with its exit code; errors are one sentence on the error stream."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    screen = Screen(machine="--json" in given)
+    screen = Screen("--json" in given, "--openjd" in given)
     try:
         sys.exit(commands.main(given, prog_name="matte", standalone_mode=False, obj=tuple(given)) or 0)
     except click.exceptions.Exit as leaving:

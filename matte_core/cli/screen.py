@@ -12,10 +12,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class Screen:
-    """Notes, progress and the end of a job. With `machine` every event is one JSON line on standard output."""
+    """Notes, progress and the end of a job.
 
-    def __init__(self, machine: bool = False) -> None:
+    With `machine` every event is one JSON line on standard output; with `openjd` progress is told there in the lines
+    of Open Job Description (openjd_progress, openjd_status, openjd_fail) and there is no bar.
+    """
+
+    def __init__(self, machine: bool = False, openjd: bool = False) -> None:
         self.machine = machine
+        self._openjd = openjd
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -24,8 +29,11 @@ class Screen:
 
     def event(self, name: str, **values: Any) -> None:  # the values are the event's own fields
         if self.machine:
-            sys.stdout.write(json.dumps({"event": name, **values}) + "\n")
-            sys.stdout.flush()
+            self._line(json.dumps({"event": name, **values}))
+
+    def _line(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
     def note(self, sentence: str) -> None:
         """One sentence about a choice that was made."""
@@ -37,7 +45,7 @@ class Screen:
         """A job of `total` frames, `already` of them finished before."""
         self._started, self._done, self._total = time.monotonic(), 0, total - already
         self.event("start", total=total, already_finished=already)
-        if self.machine:
+        if self.machine or self._openjd:
             return
         if already:
             self.note(f"{already} of {total} frames are finished already and are kept.")
@@ -65,6 +73,9 @@ class Screen:
             frames_per_second=round(self._done / seconds, 3),
             seconds_left=round(left, 1),
         )
+        if self._openjd:
+            self._line(f"openjd_progress: {100 * self._done / max(self._total, self._done):.1f}")
+            self._line(f"openjd_status: frame {number}, {self._done} of {self._total}")
         if self._progress is not None and self._task is not None:
             rate = f"{self._done / seconds:.2f} fps"
             self._progress.update(self._task, completed=self._done, number=number, rate=rate)
@@ -86,6 +97,8 @@ class Screen:
         """The job is over: one sentence for people, a "done" event for machines."""
         self.stop()
         self.event("done", message=sentence, **values)
+        if self._openjd:
+            self._line(f"openjd_status: {sentence}")
         if not self.machine:
             self.console.print(sentence, markup=False)
 
@@ -93,5 +106,7 @@ class Screen:
         """One sentence that says what, where and the cure."""
         self.stop()
         self.event("error", message=sentence, exit_code=exit_code)
+        if self._openjd:
+            self._line(f"openjd_fail: {' '.join(sentence.split())}")
         if not self.machine:
             self.console.print("matte: ", sentence, sep="", markup=False, style="red")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import click
@@ -10,10 +10,9 @@ import torch
 from click.core import ParameterSource
 
 from matte_core import ops
-from matte_core.cli.screen import Screen
-from matte_core.cli.share import Share, sharing
-from matte_core.cli.work import deliver
-from matte_core.cli.workers import count_of, run_workers
+from matte_core.cli.planned import Planned
+from matte_core.cli.share import sharing
+from matte_core.cli.work import carry_out
 from matte_core.deliver import KINDS
 from matte_core.engine.engine import DEVICES, PRECISIONS, pick_device
 from matte_core.errors import UsageError
@@ -163,20 +162,19 @@ class Settings:
     help="Frames before and after that --smooth looks at.",
 )
 @sharing
-@click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
 @click.pass_context
-def sequence(
-    context: click.Context, /, machine: bool, plate: str, workers: str, share: bool, chunk: int, **options: Any
-) -> int:
+def sequence(context: click.Context, /, **options: Any) -> int:
     """Make the matte of PLATE: an EXR sequence such as plate.####.exr, or PNG, TIFF, JPEG."""
-    screen = Screen(machine)
-    if (count := count_of(workers)) > 1:
-        return run_workers([*context.obj, "--chunk", str(chunk)], count, options["device"], screen)
-    settings = Settings(plate=plate, **options)
+    return carry_out(context, planned_sequence)
+
+
+def planned_sequence(context: click.Context) -> Planned:
+    """What the command will do, as its options say. Raises MatteError where it cannot be done."""
+    settings = Settings(**{each.name: context.params[each.name] for each in fields(Settings)})
     if settings.trimap_model == "auto":
         by_hand = any(_given(context, name) for name in ("shrink", "grow", "softness"))
         settings = replace(settings, trimap_model="none" if by_hand else _trimap_model(settings))
-    return make_mattes(settings, screen, Share(chunk) if share else None)
+    return planned_mattes(settings)
 
 
 def _given(context: click.Context, name: str) -> bool:
@@ -189,8 +187,8 @@ def _trimap_model(settings: Settings) -> str:
     return ops.TRIMAP_MODEL if rough and "trimap" in model(settings.model).card.guides else "none"
 
 
-def make_mattes(settings: Settings, screen: Screen, share: Share | None = None) -> int:
-    """Runs the main job; returns the exit code. Raises MatteError where it cannot start."""
+def planned_mattes(settings: Settings) -> Planned:
+    """The main job, described. Raises MatteError where it cannot start."""
     device = pick_device(settings.device)
     model(settings.model)
     if settings.trimap_model != "none":
@@ -218,9 +216,8 @@ def make_mattes(settings: Settings, screen: Screen, share: Share | None = None) 
         depth=settings.depth,
         overlap=settings.overlap,
     )
-    for sentence in dict.fromkeys(note for receipt in receipts for note in receipt.said()):
-        screen.note(sentence)
-    return deliver(receipts, wanted, device, settings.overwrite, screen, share)
+    notes = list(dict.fromkeys(note for receipt in receipts for note in receipt.said()))
+    return Planned(receipts, wanted, device, settings.overwrite, notes)
 
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:

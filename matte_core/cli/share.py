@@ -26,7 +26,7 @@ class Share:
 
 
 def sharing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of commands that share their frames: --workers, --share, --chunk."""
+    """Adds the options of commands that make frames: how they are shared with other processes, and told."""
     options = (
         click.option(
             "--workers",
@@ -41,6 +41,8 @@ def sharing(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--chunk", default=0, type=click.IntRange(0), metavar="FRAMES", help="Frames taken at once when sharing."
         ),
+        click.option("--openjd", is_flag=True, help="Progress lines as Open Job Description reads them."),
+        click.option("--json", "machine", is_flag=True, help="One JSON line per event."),
     )
     for option in reversed(options):
         command = option(command)

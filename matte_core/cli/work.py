@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import click
 import torch
 
 from matte_core.cli.job import Job
+from matte_core.cli.planned import Planned
 from matte_core.cli.screen import Screen
 from matte_core.cli.share import Share, make_shared
+from matte_core.cli.workers import count_of, run_workers
 from matte_core.engine.engine import Engine
 from matte_core.errors import Cancelled
 from matte_core.frame import FrameRange
@@ -30,6 +33,19 @@ def return_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+
+
+def carry_out(context: click.Context, plan: Callable[[click.Context], Planned]) -> int:
+    """Runs a command that makes frames, here or in the workers that its options ask for; returns the exit code."""
+    given = context.params
+    screen = Screen(given["machine"], given["openjd"])
+    if (count := count_of(given["workers"])) > 1:
+        return run_workers([*context.obj, "--chunk", str(given["chunk"])], count, given["device"], screen)
+    planned = plan(context)
+    for note in planned.notes:
+        screen.note(note)
+    share = Share(given["chunk"]) if given["share"] else None
+    return deliver(planned.receipts, planned.wanted, planned.device, planned.overwrite, screen, share)
 
 
 def deliver(
