@@ -28,7 +28,7 @@ from typing import Any
 
 GIB = 1 << 30
 STARTING = 60  # seconds of processor time that a fresh process may take to be ready
-STUCK = 12
+STUCK = 30
 READS = frozenset({"open", "os.listdir", "os.scandir"})
 WRITES = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate"})
 NEVER = ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect", "pickle.find_class")

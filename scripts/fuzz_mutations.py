@@ -73,7 +73,7 @@ def _set(random_: random.Random, data: bytearray, at: int, others: Sequence[byte
 def _number(random_: random.Random, data: bytearray, at: int, others: Sequence[bytes]) -> None:
     width = random_.choice((2, 4, 8))
     value = random_.choice(NUMBERS) & ((1 << 8 * width) - 1)
-    data[at : at + width] = value.to_bytes(width, random_.choice(("little", "little", "big")))  # type: ignore[arg-type]
+    data[at : at + width] = value.to_bytes(width, random_.choice(("little", "little", "big")))
 
 
 def _cut(random_: random.Random, data: bytearray, at: int, others: Sequence[bytes]) -> None:

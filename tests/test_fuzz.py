@@ -49,7 +49,7 @@ FAULTS = {
     "hang": lambda folder: all(True for _ in iter(int, 1)),
     "write": lambda folder: (folder.parent / "new").write_text("x"),
     "read": lambda folder: open(folder.parent / "secret", "r"),
-    "memory": lambda folder: len(b"a" * (1 << 28)),
+    "memory": lambda folder: len(b"a" * (1 << 27)),
     "fine": lambda folder: None,
 }
 TARGETS = [Target(name, 1) for name in FAULTS]
@@ -67,7 +67,7 @@ def prepare_workflows(folder):
     )
     told = {}
     for name in ("crash", "error", "hang", "write", "read", "memory", "fine"):
-        words = [sys.executable, "-c", program, "--only", f"{name}:0", "--seconds", "0.5", "--memory", "0.1"]
+        words = [sys.executable, "-c", program, "--only", f"{name}:0", "--seconds", "2", "--memory", "0.1"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         told[name] = [fault["fault"].strip().splitlines()[-1] for fault in json.loads(done.stdout)["faults"]]
     assert told.pop("fine") == []
