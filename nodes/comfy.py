@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from matte_core.engine.engine import auto_means
 from matte_core.errors import MatteError
 from matte_core.graph import OVERWRITE, confined, node_ports, node_type
-from matte_core.io.writer import check_output, pending, sweep
+from matte_core.io.claims import claimed
+from matte_core.io.writer import check_output, outputs, pending, sweep
 from matte_core.op import REQUIRED, Op, Port
 from matte_core.shot import Shot, made_by
 
@@ -91,14 +92,15 @@ def choices_of(port: Port) -> list[str]:
 def write(receipts: Sequence[Shot], overwrite: bool) -> dict[str, Any]:
     """Pulls the unfinished frames of all receipts in one run and says on the node what was written.
 
-    Raises OutputError where files would be replaced that other settings made, FrameError for the first frame
-    that failed, after all others were written.
+    Raises OutputError where files would be replaced that other settings made, or another process is at them;
+    FrameError for the first frame that failed, after all others were written.
     """
     for receipt in receipts:
         check_output(receipt, overwrite)
         sweep(receipt)
-    left = [(receipt, numbers) for receipt in receipts if (numbers := pending(receipt))]
-    written = sum(1 for _ in pull(left, keep_going=True)) if left else 0
+    with claimed(outputs([(receipt, receipt.frames) for receipt in receipts])):
+        left = [(receipt, numbers) for receipt in receipts if (numbers := pending(receipt))]
+        written = sum(1 for _ in pull(left, keep_going=True)) if left else 0
     before = sum(len(receipt.frames) for receipt in receipts) - sum(len(numbers) for _, numbers in left)
     notes = dict.fromkeys(note for receipt in receipts for shot in receipt.lineage() for note in shot.notes)
     lines = [f"{written} frames written, {before} were finished before.", *notes]

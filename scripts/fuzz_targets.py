@@ -6,7 +6,7 @@ import io
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,21 @@ def _byte_damage(chance: Random, samples: Sequence[bytes]) -> bytes:
 # Pictures -----------------------------------------------------------------------------------------------------------
 
 
-def a_picture(path: Path, names: Sequence[str], kind: Any = oiio.HALF, tile: int = 0, **attributes: str) -> bytes:
+def a_picture(
+    path: Path,
+    names: Sequence[str],
+    kind: Any = oiio.HALF,
+    tile: int = 0,
+    said: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """A small picture of noise, written at `path` by OpenImageIO; its bytes."""
     pixels = np.random.default_rng(len(names)).random((HEIGHT, WIDTH, len(names)), dtype=np.float32)
     spec = oiio.ImageSpec(WIDTH, HEIGHT, len(names), kind)
     spec.channelnames = tuple(names)
     spec.tile_width = spec.tile_height = tile
-    for name, value in attributes.items():
-        spec.attribute(name.replace("__", "/"), value)
-    target = oiio.ImageOutput.create(str(path))
+    for name, value in (said or {}).items():
+        spec.attribute(name, value)
+    target: Any = oiio.ImageOutput.create(str(path))
     if not (target.open(str(path), spec) and target.write_image(pixels) and target.close()):
         raise OSError(f"{path.name} cannot be written: {target.geterror()}")
     return path.read_bytes()
@@ -80,8 +86,8 @@ def a_picture(path: Path, names: Sequence[str], kind: Any = oiio.HALF, tile: int
 
 def _exr_samples(folder: Path) -> list[bytes]:
     rgba = ("R", "G", "B", "A")
-    made = [a_picture(folder / "a.exr", rgba, compression=codec) for codec in CODECS]
-    made += [a_picture(folder / "a.exr", rgba, tile=16, compression="zip")]
+    made = [a_picture(folder / "a.exr", rgba, said={"compression": codec}) for codec in CODECS]
+    made += [a_picture(folder / "a.exr", rgba, tile=16)]
     made += [a_picture(folder / "a.exr", ("A", "Z"), oiio.FLOAT), a_picture(folder / "a.exr", ("R", "id"), oiio.UINT32)]
     made += [_cryptomatte_sample(folder)] * 2
     shared = ROOT.parent / "shared" / "data" / "exr"  # other people's files, where they are
@@ -92,8 +98,7 @@ def _exr_samples(folder: Path) -> list[bytes]:
 def _cryptomatte_sample(folder: Path) -> bytes:
     said = cryptomatte.header_of("CryptoObject", ["hero", "prop_a", "prop_b"])
     names = [f"CryptoObject{level:02d}.{last}" for level in range(3) for last in "RGBA"]
-    attributes = {name.replace("/", "__"): value for name, value in said.items()}
-    return a_picture(folder / "a.exr", names, oiio.FLOAT, **attributes)
+    return a_picture(folder / "a.exr", names, oiio.FLOAT, said=said)
 
 
 def _read_exr(data: bytes, folder: Path, chance: Random) -> None:
@@ -144,10 +149,10 @@ def prepare_workflows(folder: Path) -> None:
     secret.mkdir(exist_ok=True)
     for name in ("key.exr", "key.1001.exr"):
         a_picture(secret / name, "RGB")
-    for place in ("read", "write"):
-        (folder / place).mkdir(exist_ok=True)
-        if not (folder / place / "link").is_symlink():
-            (folder / place / "link").symlink_to(secret)
+    for use in ("read", "write"):
+        (folder / use).mkdir(exist_ok=True)
+        if not (folder / use / "link").is_symlink():
+            (folder / use / "link").symlink_to(secret)
 
 
 def _workflow_samples(folder: Path) -> list[bytes]:

@@ -17,8 +17,7 @@ from matte_core.engine.engine import Engine
 from matte_core.errors import Cancelled, FrameError
 from matte_core.frame import FrameRange
 from matte_core.io.claims import Wanted
-from matte_core.io.sequence import parse
-from matte_core.io.writer import pending, stamped
+from matte_core.io.writer import outputs, pending, stamped
 from matte_core.plan import Plan
 from matte_core.pull import Run
 from matte_core.shot import Shot
@@ -77,8 +76,7 @@ class Job:
 
     def outputs(self, chunk: FrameRange) -> Wanted:
         """The patterns that are written, and what is left of each within `chunk`."""
-        wanted = [(shot, FrameRange(n for n in numbers if n in chunk)) for shot, numbers in self.left]
-        return [(parse(shot.parameters["pattern"])[0], numbers) for shot, numbers in wanted if numbers]
+        return outputs([(shot, FrameRange(n for n in numbers if n in chunk)) for shot, numbers in self.left])
 
     def begin(self) -> None:
         """Looks which frames are finished already, by decoding them."""

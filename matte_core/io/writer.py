@@ -20,11 +20,22 @@ from matte_core.io.exr import decodes, write_picture
 from matte_core.io.image import FORMATS, read_header
 from matte_core.io.outputs import CODECS, DEPTHS, check_channels, check_storage
 from matte_core.io.reader import files_behind
-from matte_core.io.sequence import one_file, output_file, parse
+from matte_core.io.sequence import Pattern, one_file, output_file, parse
 from matte_core.io.windows import spell
 from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make, register
 
-__all__ = ["CODECS", "DEPTHS", "check_output", "finished", "pending", "recipe", "stamped", "sweep", "write_frames"]
+__all__ = [
+    "CODECS",
+    "DEPTHS",
+    "check_output",
+    "finished",
+    "outputs",
+    "pending",
+    "recipe",
+    "stamped",
+    "sweep",
+    "write_frames",
+]
 
 _OWN = ("matte/stamp", "matte/settings", "matte/recipe", "matte/software")
 # What the source says of its colour; whether it is true of the output only the caller knows, who gives `tags`.
@@ -103,6 +114,11 @@ def pending(shot: Shot, numbers: Sequence[int] | None = None) -> FrameRange:
     pattern = shot.parameters["pattern"]
     asked = shot.frames if numbers is None else numbers
     return FrameRange(n for n in asked if not finished(output_file(pattern, n), shot.stamp(n, memo)))
+
+
+def outputs(work: Sequence[tuple[Shot, FrameRange]]) -> list[tuple[Pattern, FrameRange]]:
+    """The pattern of each "write" shot that has frames left, and those frames: what a process claims."""
+    return [(parse(shot.parameters["pattern"])[0], numbers) for shot, numbers in work if numbers]
 
 
 def sweep(shot: Shot) -> int:

@@ -215,6 +215,6 @@ def _started(net: nn.Module, folder: Path, file: str) -> nn.Module:
         return net
     try:
         net.load_state_dict(read_tensors(folder / file, torch.device("cpu")))
-    except RuntimeError as error:
-        raise SourceError(f"{folder / file} holds weights of another network ({error}). Train it first.") from error
+    except (SourceError, RuntimeError) as error:
+        raise SourceError(f"{folder / file} holds no weights to start from ({error}). Train them first.") from error
     return net
