@@ -69,7 +69,7 @@ def a_picture(
     names: Sequence[str],
     kind: Any = oiio.HALF,
     tile: int = 0,
-    said: Mapping[str, str] = MappingProxyType({}),
+    said: Mapping[str, str] | None = None,
 ) -> bytes:
     """A small picture of noise, written at `path` by OpenImageIO; its bytes."""
     pixels = np.random.default_rng(len(names)).random((HEIGHT, WIDTH, len(names)), dtype=np.float32)

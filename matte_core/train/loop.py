@@ -107,8 +107,6 @@ def _take(net: nn.Module, path: Path, device: torch.device) -> None:
         net.load_state_dict({**net.state_dict(), **read_tensors(path, device)})
     except (SourceError, RuntimeError) as error:
         raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
-    except (SourceError, RuntimeError) as error:
-        raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
 
 
 def _prepare(task: Task, data: Path | None, folder: Path, progress: Progress) -> None:
