@@ -13,7 +13,21 @@ CORE = ROOT / "matte_core"
 
 # Each layer may import the layers before it, and itself.
 LAYERS = [
-    {"errors", "late", "frame", "aside", "shot", "plan", "pull", "op", "__init__", "paths", "guide", "__version__"},
+    {
+        "errors",
+        "late",
+        "frame",
+        "aside",
+        "shot",
+        "plan",
+        "pull",
+        "patience",
+        "op",
+        "__init__",
+        "paths",
+        "guide",
+        "__version__",
+    },
     {
         "colour",
         "io",
@@ -40,7 +54,7 @@ LAYERS = [
     {"engine"},
     {"matting", "joint", "passes", "linear_alpha", "sources", "deliver"},
     {"ops"},
-    {"graph", "workflow", "cli", "farm", "studio", "train", "evaluate", "__main__"},
+    {"graph", "workflow", "cli", "farm", "submit", "studio", "train", "evaluate", "__main__"},
 ]
 ONE_PLACE = {
     "OpenImageIO": "io",
