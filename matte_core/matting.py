@@ -31,6 +31,7 @@ from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
 from matte_core.takes import begins_take, cuts_of, takes
 from matte_core.trimap import describe_guide, snap, trimap_from_mask
+from matte_core.video import windowed_matte
 from matte_core.windows import over_window_of
 
 REGIONS = ("background", "unknown", "foreground")
@@ -78,9 +79,11 @@ def matte_of(
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
     if card.weights and card.weights.repository and not there(card):
         raise ModelError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
-    guides = _wanted(plate, guide, card)
+    guides, view = _wanted(plate, guide, card), view or view_of(plate)
     layers = _layers(guides)
-    return _described("estimate alpha", plate, guides, card, precision, device, view or view_of(plate), layers, cuts)
+    if card.first:
+        guides["alpha"] = matte_of(plate, guide, card.first, precision, device, view, cuts)
+    return _described("estimate alpha", plate, guides, card, precision, device, view, layers, cuts)
 
 
 def regions_of(plate: Shot, mask: Shot, name: str, precision: str, device: torch.device, view: View) -> Shot:
@@ -124,11 +127,13 @@ def _described(
             "Give a guide of the same frames, or a still for the whole shot."
         )
     parameters = settings_of(card, precision, device, view) | {"guides": list(guides)}
+    header = replace(plate.header, colour_space="", linear=True)
+    if card.motion:
+        return windowed_matte(plate, guides, parameters, both, header, channels, cuts)
     if card.carries or card.before or card.after:
         known = cuts_of(cuts, plate.frames)
         parameters["cuts"] = None if known is None else list(known)
         inputs += [takes(plate, view)] if known is None else []
-    header = replace(plate.header, colour_space="", linear=True)
     return make(verb, inputs, parameters, kind="matte", frames=both, header=header, channels=channels)
 
 

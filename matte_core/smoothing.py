@@ -46,18 +46,8 @@ def smooth_matte(plate: Shot, matte: Shot, view: View, strength: float = 1.0, re
         raise UsageError(f"the matte has frames {matte.frames}, the plate {plate.frames}. Give the same range.")
     step = step_of(both)
     seen = replace(encoded(plate, view), frames=both)
-    window, data = reduced_window(matte.header.data), replace(matte.header, metadata=(), colour_space="", linear=True)
-    small = replace(data, data=window, display=window)
-    known = cuts_of(cuts, both)
-    flows = make(
-        "optical flow",
-        [seen],
-        {"step": step, "cuts": None if known is None else list(known)},
-        kind="data",
-        frames=both,
-        header=small,
-        channels=FLOW,
-    )
+    flows = flows_of(seen, cuts)
+    small = flows.header
     names = [f"{name}.{last}" for name in matte.channels for last in ("r", "g", "b", "rest")]
     lines = make("slopes", [seen, matte], kind="data", frames=both, header=small, channels=[*names, "spread"])
     left_out = FrameRange(number for number in matte.frames if number not in both)
@@ -76,18 +66,38 @@ def encoded(plate: Shot, view: View) -> Shot:
     return make("encoded", [plate], {"view": view.to_parameters()}, kind="data", header=header)
 
 
-def reduced_window(window: Window) -> Window:
+def flows_of(seen: Shot, cuts: str = "", most: int = 0) -> Shot:
+    """Motion between every frame of an encoded plate `seen` and the next, (6, h, w) as FLOW names them.
+
+    It is measured on at most `most` pixels along the long side (0: on MOST), in pixels of that size. Over a cut it is
+    0, and the frame before says so in its header.
+
+    cuts  as for `smooth_matte`. Raises UsageError where a cut is not in the shot.
+    """
+    known = cuts_of(cuts, seen.frames)
+    window = reduced_window(seen.header.data, most)
+    small = replace(seen.header, data=window, display=window, metadata=(), colour_space="", linear=True)
+    told: dict[str, Json] = {"step": step_of(seen.frames), "cuts": None if known is None else list(known)}
+    if most:
+        told["most"] = most
+    return make("optical flow", [seen], told, kind="data", header=small, channels=FLOW)
+
+
+def reduced_window(window: Window, most: int = 0) -> Window:
     """The window of the smaller pictures in which motion and slopes are measured."""
-    return Window(0, 0, *reduced_size(window.width, window.height, MOST))
+    return Window(0, 0, *reduced_size(window.width, window.height, most or MOST))
 
 
-def _chain(job: Job, number: int, window: Sequence[int]) -> Iterator[tuple[int, Pixels, Pixels]]:
-    """(neighbour, motion to it (h, w, 2), trust (h, w)) outward from `number`; ends where nothing can be trusted."""
+def chain(flows: Mapping[int, Frame], number: int, window: Sequence[int]) -> Iterator[tuple[int, Pixels, Pixels]]:
+    """(neighbour, motion to it (h, w, 2), trust (h, w)) outward from `number`; ends where nothing can be trusted.
+
+    `flows` are the frames of `flows_of` by number, all but the last of the window's.
+    """
     place = window.index(number)
     for way, numbers in ((1, window[place:]), (-1, window[place::-1])):
         moved, trust = np.zeros(0, np.float32), np.zeros(0, np.float32)
         for before, after in pairwise(numbers):
-            pair = np.moveaxis(job.frames[2][min(before, after)].pixels, 0, -1)
+            pair = np.moveaxis(flows[min(before, after)].pixels, 0, -1)
             step, good = (pair[..., :2], pair[..., 4]) if way > 0 else (pair[..., 2:4], pair[..., 5])
             if trust.size:
                 trust = trust * sampled(good, ends(moved)) * inside(moved)
@@ -106,7 +116,7 @@ def _smooth(job: Job) -> Result:
         frame, near = job.frames[0][number], {n: [job.frames[i][n] for i in (0, 1, 3)] for n in window}
         _refuse_sizes([each[0] for each in near.values()])
         neighbours = []
-        for n, moved, trust in _chain(job, number, window):
+        for n, moved, trust in chain(job.frames[2], number, window):
             there, around, lines = (_last(f.pixels) for f in near[n])
             neighbours.append(Neighbour(there, around, lines, moved, trust))
         alpha, colour = (_last(f.pixels) for f in near[number][:2])
@@ -145,7 +155,7 @@ def _pair(shot: Shot, which: int, number: int) -> list[int]:
 
 def _flows(job: Job) -> Result:
     """Motion ahead and back between a frame and the next, and how far each is to be trusted; 0 over a cut."""
-    made = []
+    made, most = [], job.shot.parameters.get("most") or MOST
     for number in job.numbers:
         pair = [job.frames[0][n] for n in _pair(job.shot, 0, number)]
         size = job.shot.header.data
@@ -157,7 +167,7 @@ def _flows(job: Job) -> Result:
             if pair[1].number in known if known is not None else is_cut(before, after):
                 header = header.with_attributes([Attribute(CUT, "int", pair[1].number)])
             else:
-                one, other = (reduced(picture, MOST) for picture in (before, after))
+                one, other = (reduced(picture, most) for picture in (before, after))
                 ahead, back = motion(one, other), motion(other, one)
                 trust = agreement(ahead, back), agreement(back, ahead)
                 pixels = np.stack([*np.moveaxis(ahead, -1, 0), *np.moveaxis(back, -1, 0), *trust])

@@ -40,6 +40,7 @@ LAYERS = [
         "trimap",
         "instances",
         "foreground",
+        "carry",
         "windows",
         "memory",
         "clean_plate",
@@ -52,7 +53,7 @@ LAYERS = [
     {"models.base", "models.layers", "models.weights", "models.catalogue"},
     {"models"},
     {"engine"},
-    {"matting", "joint", "passes", "linear_alpha", "sources", "deliver"},
+    {"matting", "joint", "passes", "linear_alpha", "sources", "deliver", "video", "propagation"},
     {"ops"},
     {"graph", "workflow", "cli", "farm", "submit", "studio", "train", "evaluate", "__main__"},
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from matte_core.errors import UsageError
 from matte_core.evaluate.metrics import Alpha
+from matte_core.evaluate.over_time import ErrorStrip, as_json, save_flicker, write_report
 from matte_core.evaluate.report import UNITS, Report, Sample
 from matte_core.evaluate.report import evaluate as measure
 from matte_core.flow import motion
@@ -79,12 +79,13 @@ def evaluate(
 
     With --pred and --truth no model is run: SAD, MSE, MAD, Grad and Conn of every frame, in the unknown of
     --trimap or in the whole picture, and over time SSDA, dtSSD and MESSDdt (the motion is that of the true
-    alphas, by DIS optical flow).
+    alphas, by DIS optical flow). --out then gets report.json, errors.png (frames with their errors) and flicker.png
+    (the measures over the frames).
     """
     if pred is not None:
         if truth is None or len(trimaps) > 1 or data is not None or models or erosion:
             raise UsageError("--pred needs --truth, takes one --trimap at most, and runs no model. Leave the rest out.")
-        _measure(pred, truth, trimaps[0] if trimaps else None, stills, machine)
+        _measure(pred, truth, trimaps[0] if trimaps else None, stills, out, machine)
         return
     from matte_core.cli.compare import compare_models, sweep_models
     from matte_core.evaluate.bench import Settings
@@ -97,13 +98,19 @@ def evaluate(
         compare_models(folders, models, references, settings, out, machine)
 
 
-def _measure(pred: str, truth: str, trimap: str | None, stills: bool, machine: bool) -> None:
-    """Measures mattes made before against the truth and prints what was found."""
+def _measure(pred: str, truth: str, trimap: str | None, stills: bool, out: Path | None, machine: bool) -> None:
+    """Measures mattes made before against the truth and prints what was found; numbers and pictures go to `out`."""
     samples = _samples(_files(pred), _files(truth), _files(trimap) if trimap else None, stills)
-    report = measure(samples, sequence=not stills)
+    strip = ErrorStrip()
+    report = measure(strip.seen(samples) if out else samples, sequence=not stills)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_report(report, out / "report.json")
+        strip.save(out / "errors.png")
+        if not stills:
+            save_flicker(report, out / "flicker.png")
     if machine:
-        content = {"frames": report.frames, "mean": report.mean, "units": {name: UNITS[name] for name in report.mean}}
-        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+        sys.stdout.write(as_json(report))
         return
     Console(highlight=False, soft_wrap=True).print(_table(report))
 

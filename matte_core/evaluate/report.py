@@ -15,7 +15,7 @@ from matte_core.evaluate.metrics import Alpha, Region
 UNITS: Mapping[str, str] = {
     "SAD": "sum / 1000",
     "MSE": "mean x 1000",
-    "MAD": "mean x 1000",
+    "MAD": "mean x 1000 (mSAD of papers on video)",
     "Grad": "sum / 1000",
     "Conn": "sum / 1000",
     "SSDA": "root of the sum of squares, per frame",

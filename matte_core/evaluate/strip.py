@@ -33,16 +33,16 @@ def save_strip(
     """
     truth, unknown = truth_of(picture, trimaps)
     guide = next(frames(matte_source(str(picture.trimaps[trimaps])))).pixels[0]
-    upper = [_titled(_shown(picture, space), "plate"), _titled(_grey(snap(guide)), trimaps)]
-    upper.append(_titled(_grey(truth), "truth"))
+    upper = [titled(_shown(picture, space), "plate"), titled(grey_tile(snap(guide)), trimaps)]
+    upper.append(titled(grey_tile(truth), "truth"))
     blank = np.zeros_like(truth)
-    lower = [_titled(_grey(blank), name) for name in (picture.name, "", "error (white = 0.5)")]
+    lower = [titled(grey_tile(blank), name) for name in (picture.name, "", "error (white = 0.5)")]
     for method in methods:
         alpha = answers[method, trimaps, picture.name].alpha()
         wrong = blank if alpha is None else np.abs(alpha - truth) * 2
-        upper.append(_titled(_grey(blank if alpha is None else alpha), method))
+        upper.append(titled(grey_tile(blank if alpha is None else alpha), method))
         total = f"SAD {np.abs(alpha - truth)[unknown].sum() / 1000:.2f}" if alpha is not None else "no answer"
-        lower.append(_titled(_grey(wrong), total))
+        lower.append(titled(grey_tile(wrong), total))
     write_png(path, np.concatenate([np.concatenate(row, 1) for row in (upper, lower)]))
 
 
@@ -60,7 +60,8 @@ def _shown(picture: Picture, space: str) -> Tile:
     return _bytes(np.moveaxis(np.asarray(shown), 0, -1))
 
 
-def _grey(alpha: Pixels) -> Tile:
+def grey_tile(alpha: Pixels) -> Tile:
+    """The alpha (H, W) in 0..1 as a grey picture (H, W, 3) of bytes."""
     return _bytes(np.repeat(alpha[..., None], 3, 2))
 
 
@@ -68,7 +69,7 @@ def _bytes(values: NDArray[np.floating]) -> Tile:
     return np.asarray(np.rint(np.clip(values, 0, 1) * 255), np.uint8)
 
 
-def _titled(tile: Tile, title: str) -> Tile:
+def titled(tile: Tile, title: str) -> Tile:
     """The tile at the strip's width, with a title above it and a thin frame."""
     height = max(1, round(tile.shape[0] * _WIDTH / tile.shape[1]))
     method = cv2.INTER_AREA if tile.shape[1] > _WIDTH else cv2.INTER_NEAREST

@@ -185,7 +185,7 @@ def test_recipes_that_ship_are_valid(path: Path) -> None:
     task = recipe.make_task()
     if path.stem not in PUBLISHED:
         parameters = sum(parameter.numel() for parameter in task.build().parameters())
-        assert 500_000 < parameters < 2_000_000
+        assert 150_000 < parameters < 2_000_000
 
 
 def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_not_count() -> None:

@@ -43,6 +43,17 @@ def make_trimap(random: Random, alpha: Map, surely_unknown: NDArray[np.bool_] | 
     return np.where(drawn > 0, UNKNOWN, np.where(inside, FOREGROUND, BACKGROUND)).astype(np.uint8)
 
 
+def even_trimap(alpha: Map, inward: float, outward: float, faint: float = 0.02) -> Trimap:
+    """(H, W) of BACKGROUND, UNKNOWN, FOREGROUND for `alpha` (H, W): unknown reaches as many pixels everywhere."""
+    inside = alpha >= 0.5
+    solid = inside.astype(np.uint8)
+    kernel = np.ones((3, 3), np.uint8)
+    edge = (alpha > faint) & (alpha < 1 - faint) | (cv2.dilate(solid, kernel) != cv2.erode(solid, kernel))
+    distance = cv2.distanceTransform(1 - edge.astype(np.uint8), cv2.DIST_L2, 3)
+    unknown = edge | (distance < np.where(inside, inward, outward))
+    return np.where(unknown, UNKNOWN, np.where(inside, FOREGROUND, BACKGROUND)).astype(np.uint8)
+
+
 def usable(trimap: Trimap) -> bool:
     """Whether some foreground and some background are known and a fair part is unknown."""
     background, unknown, foreground = (float((trimap == value).mean()) for value in (0, 1, 2))

@@ -18,6 +18,8 @@ TASKS = {
     "net_t": "matte_core.train.tasks.net_t:NetTTask",
     "maggie": "matte_core.train.tasks.maggie:MaggieTask",
     "adaption": "matte_core.train.tasks.adaption:AdaptionTask",
+    "dvm": "matte_core.train.tasks.dvm:DVMTask",
+    "propagation": "matte_core.train.tasks.propagation:PropagationTask",
 }
 Progress = Callable[[str, int, int], None]
 

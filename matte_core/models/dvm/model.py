@@ -1,0 +1,152 @@
+"""The small DVM and the small trimap propagation as models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from matte_core.errors import ModelError
+from matte_core.models.base import Card, Guides, Layers, Weights
+from matte_core.models.dvm.net import DVM, Settings
+from matte_core.models.dvm.propagation import Settings as PropagationSettings
+from matte_core.models.dvm.propagation import TrimapPropagation
+from matte_core.models.weights import load_into
+
+SMALL = Settings(
+    reach=2,
+    stem=16,
+    inner=(6, 8, 12, 16),
+    counts=(1, 1, 1, 1),
+    aligned=12,
+    groups=2,
+    decoder=(48, 32, 24, 16, 16),
+    given="alpha",
+)
+PROPAGATION_SMALL = PropagationSettings(
+    stem=16, inner=(6, 10, 16), counts=(1, 2, 2), key=32, value=48, decoder=(48, 32, 24, 16), carried=True
+)
+
+
+@dataclass(frozen=True)
+class DVMModel:
+    """A DVM of `settings` with the weights of its `card`."""
+
+    card: Card
+    settings: Settings
+
+    def load(self, weights: Path | None, device: torch.device) -> DVM:
+        """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
+        net = DVM(self.settings)
+        load_into(net, _there(weights, self.card), device)
+        return net
+
+    def step(self, net: DVM, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
+        """{"alpha": (1, K, H, W)} in 0..1 of the middle of `frames` (F, 3, H, W), every layer of guides["trimap"] by
+        itself; exactly 0 and 1 where that is known."""
+        device = next(net.parameters()).device
+        pixels, trimaps = torch.nan_to_num(frames.float()).to(device)[None], guides["trimap"].to(device)
+        motion = guides["motion"].to(device)[None] if self.settings.moves else None
+        known = trimaps[self.settings.reach]
+        alphas = (known >= 0.75).float()
+        for layer in range(trimaps.shape[1]):
+            unknown = (known[layer] > 0.25) & (known[layer] < 0.75)
+            if not bool(unknown.any()):
+                continue
+            first = guides["alpha"][None, :, layer : layer + 1].to(device) if self.card.first else None
+            found = net(pixels, trimaps[None, :, layer : layer + 1], first, motion)[0, 0].clamp(0, 1)
+            alphas[layer] = torch.where(unknown, found.float(), alphas[layer])
+        return {"alpha": alphas[None]}, state
+
+
+@dataclass(frozen=True)
+class PropagationModel:
+    """A trimap propagation network of `settings` with the weights of its `card`."""
+
+    card: Card
+    settings: PropagationSettings
+
+    def load(self, weights: Path | None, device: torch.device) -> TrimapPropagation:
+        """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
+        net = TrimapPropagation(self.settings)
+        load_into(net, _there(weights, self.card), device)
+        return net
+
+    def step(self, net: TrimapPropagation, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
+        """{"regions": (1, 3 * K, H, W)} of the first of `frames` (1 + R, 3, H, W), told by the trimaps of the others.
+
+        guides["trimap"] (1 + R, K, H, W) holds these, its first is not looked at; guides["carried"] (1, 4 * K, H, W)
+        the regions carried along by optical flow and their trust.
+        """
+        device = next(net.parameters()).device
+        pictures, trimaps = torch.nan_to_num(frames.float()).to(device), guides["trimap"].to(device)
+        carried = guides["carried"].to(device) if self.settings.carried else None
+        found = []
+        for layer in range(trimaps.shape[1]):
+            own = None if carried is None else carried[:, 4 * layer : 4 * layer + 4]
+            logits = net(pictures[:1], pictures[None, 1:], trimaps[None, 1:, layer : layer + 1], own)
+            found.append(torch.softmax(logits[0].float(), 0))
+        return {"regions": torch.cat(found)[None]}, state
+
+
+def _there(weights: Path | None, card: Card) -> Path:
+    if weights is None:
+        raise ModelError(f"{card.name} needs its weights. Install Matte again.")
+    return weights
+
+
+_DATA = (
+    "procedural clips of bank seed 1, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); "
+    "machine: 2-core CPU"
+)
+DVM_SMALL = DVMModel(
+    Card(
+        name="dvm-small",
+        title="DVM small",
+        encoding="linear",
+        before=SMALL.reach,
+        after=SMALL.reach,
+        first="net_m-small",
+        motion=True,
+        multiple=DVM.multiple,
+        precisions=("fp32", "bf16"),
+        memory=3000,
+        weights=Weights(
+            file="dvm-small.safetensors",
+            sha256="",
+            licence="Apache-2.0",
+            commercial=True,
+            megabytes=0.5,
+            origin=f"recipe train/recipes/dvm_small.toml (seed 61); data: {_DATA}",
+        ),
+        note="Trained here on procedural clips. Begins with Net-M small's alpha of each frame, and looks at two before "
+        "and two after.",
+    ),
+    SMALL,
+)
+TRIMAP_PROPAGATION_SMALL = PropagationModel(
+    Card(
+        name="trimap-propagation-small",
+        title="Trimap propagation small",
+        answers="trimap",
+        guides=("trimap",),
+        encoding="display",
+        multiple=32,
+        side_limit=512,
+        precisions=("fp32", "bf16"),
+        memory=1200,
+        weights=Weights(
+            file="trimap-propagation-small.safetensors",
+            sha256="",
+            licence="Apache-2.0",
+            commercial=True,
+            megabytes=0.5,
+            origin=f"recipe train/recipes/trimap_propagation_small.toml (seed 71); data: {_DATA}",
+        ),
+        note="Trained here on procedural clips. Works on a copy of at most 512 pixels a side.",
+    ),
+    PROPAGATION_SMALL,
+)
