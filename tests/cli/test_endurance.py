@@ -28,6 +28,23 @@ NIGHT = (*MAIN, "--model", "closed-form")
 OUT = ("--out", "out/m.####.exr")
 
 
+SLOW = """
+import threading, time
+from matte_core.cli import main
+from matte_core.io import reader
+
+read = reader.read_pixels
+
+def slowly(*words):
+    if threading.current_thread().name.startswith("matte-read"):
+        time.sleep(0.7)
+    return read(*words)
+
+reader.read_pixels = slowly
+main()
+"""
+
+
 @pytest.fixture
 def whole(shot: Folder, matte: Matte) -> dict[str, str]:
     """What an undisturbed run makes."""
@@ -148,7 +165,7 @@ def test_two_workers_and_chunks_of_one_frame_make_the_bytes_of_one_process(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be stopped there")
 def test_the_chunk_of_a_killed_worker_is_finished_by_another(shot: Folder, matte: Matte, whole: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "matte_core", *NIGHT, *OUT, "--share", "--chunk", str(COUNT)]
+    command = [sys.executable, "-c", SLOW, *NIGHT, *OUT, "--share", "--chunk", str(COUNT)]
     process = subprocess.Popen(command, cwd=shot.path, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     while not [name for name in shot.written if name.endswith(".claim")] and time.monotonic() < deadline:
