@@ -16,6 +16,7 @@ CATALOGUE: dict[str, str] = {
     "net_m-small-safe": "matte_core.models.net_m:SAFE",
     "net_m-small-fast": "matte_core.models.net_m:FAST",
     "net_t-small": "matte_core.models.net_t:NET_T_SMALL",
+    "hstsg-small": "matte_core.models.hstsg:HSTSG_SMALL",
     "flow-mask": "matte_core.models.flow_mask:FLOW_MASK",
     "closed-form-device": "matte_core.models.colour_prior:CLOSED_FORM",
     "closed-form": "matte_core.models.classic:CLOSED_FORM",

@@ -53,7 +53,7 @@ def gradient_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 def laplacian_loss(alpha: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Sum over three bands of the Laplacian pyramid of the weighted mean of their absolute difference."""
     total = alpha.sum() * 0
-    for level, apart in enumerate(_bands(alpha - truth)):  # the pyramid is linear
+    for level, apart in enumerate(laplacian_bands(alpha - truth)):  # the pyramid is linear
         share = weight[..., :: 2**level, :: 2**level]
         total = total + (apart.abs() * share).sum() / (share.sum() + _SMALL)
     return total
@@ -142,9 +142,10 @@ def _slope(alpha: Tensor) -> Tensor:
     return (across.square() + down.square() + _SMALL).sqrt()
 
 
-def _bands(alpha: Tensor) -> list[Tensor]:
+def laplacian_bands(alpha: Tensor, levels: int = _LEVELS) -> list[Tensor]:
+    """Bands of the Laplacian pyramid of `alpha` (T, N, H, W), the finest first, without the rest: x - up(down(x))."""
     level, bands = alpha, []
-    for _ in range(_LEVELS):
+    for _ in range(levels):
         small = _smoothed(level)[..., ::2, ::2]
         spread = torch.zeros_like(level)
         spread[..., ::2, ::2] = small

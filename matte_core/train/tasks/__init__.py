@@ -20,6 +20,7 @@ TASKS = {
     "adaption": "matte_core.train.tasks.adaption:AdaptionTask",
     "dvm": "matte_core.train.tasks.dvm:DVMTask",
     "propagation": "matte_core.train.tasks.propagation:PropagationTask",
+    "hstsg": "matte_core.train.tasks.hstsg:HstsgTask",
 }
 Progress = Callable[[str, int, int], None]
 
