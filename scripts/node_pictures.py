@@ -29,6 +29,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "MattePickInstances": {"instances": "jacket"},
     "MatteInstancesFromMasks": {"names": "head,jacket"},
     "MatteKeyframedGuide": {"keys": "1001,1008"},
+    "MattePropagateMask": {"keys": "1001"},
+    "MatteVideoMatte": {"keys": "1001"},
 }
 
 
@@ -96,6 +98,7 @@ INSTEAD = {
     ("MatteInstanceColours", "matte"): "instances",
     ("MatteWriteCryptomatte", "matte"): "instances",
     ("MatteKeyframedGuide", "guide"): "mask",
+    ("MatteVideoMatte", "guide"): "mask",
     ("MatteWritePlate", "plate"): "premultiplied",
 }
 

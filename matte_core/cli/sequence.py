@@ -22,9 +22,11 @@ from matte_core.instances import RULES
 from matte_core.io.cryptomatte_shots import read_cryptomatte
 from matte_core.io.sequence import Missing
 from matte_core.joint import FUSION, FUSIONS, joint_matte_of
+from matte_core.keyframes import keyframed
 from matte_core.masks import instances_of
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import model
+from matte_core.passes import DIRECTIONS, carried_from_keys
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source
 from matte_core.windows import over_window_of
@@ -68,6 +70,9 @@ class Settings:
     overlap: str
     smooth: float
     reach: int
+    keyframes: str
+    direction: str
+    cuts: str
 
 
 @click.command()
@@ -89,6 +94,13 @@ class Settings:
     multiple=True,
     metavar="NAME=PATTERN",
     help="A rough mask of one subject, by its name, instead of --mask; once for each subject.",
+)
+@click.option(
+    "--keyframes",
+    default="",
+    metavar="FRAMES",
+    help="Frames that --mask or --trimap is drawn for, such as 1001,1040. Models that carry masks go from them both "
+    "ways; for others the outline moves from key to key.",
 )
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
@@ -161,6 +173,19 @@ class Settings:
     type=click.IntRange(0, 8),
     help="Frames before and after that --smooth looks at.",
 )
+@click.option(
+    "--direction",
+    default=DIRECTIONS[0],
+    show_default=True,
+    type=click.Choice(DIRECTIONS),
+    help="Which way a model carries masks from keyframes.",
+)
+@click.option(
+    "--cuts",
+    default="",
+    metavar="FRAMES",
+    help="Frames at which new takes begin, or none; nothing is carried over them. Default: found.",
+)
 @sharing
 @click.pass_context
 def sequence(context: click.Context, /, **options: Any) -> int:
@@ -221,31 +246,41 @@ def planned_mattes(settings: Settings) -> Planned:
 
 
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
-    source = _named_masks(settings, plate, wanted) if settings.instances else _one_file(settings, wanted)
-    told = hold_still(source, plate.frames)
-    if settings.trimap_model != "none":
-        if settings.trimap:
-            raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
-        names, fusion = (settings.trimap_model, settings.model), settings.fusion
-        alpha = joint_matte_of(plate, told, *names, fusion, settings.precision, device)
-    else:
-        guide = Guide(trimap=told)
-        if not settings.trimap:
-            guide = guide_of_masks(told, settings.model, settings.shrink, settings.grow, settings.softness)
-        alpha = matte_of(plate, guide, settings.model, settings.precision, device)
-    alpha = ops.smooth_matte(plate, alpha, settings.smooth, settings.reach)
+    alpha = _estimated(settings, plate, wanted, device)
+    alpha = ops.smooth_matte(plate, alpha, settings.smooth, settings.reach, settings.cuts)
     return ops.refine_matte(alpha, settings.black, settings.white, settings.edge, settings.blur, settings.gamma)
 
 
-def _one_file(settings: Settings, wanted: FrameRange) -> Shot:
-    """The mask or trimap, or instances out of the Cryptomatte that its file holds."""
-    path = settings.mask or settings.trimap or ""
+def _estimated(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
+    name, precision, keyed = settings.model, settings.precision, model(settings.model).card.keyed
+    if keyed and not settings.mask:
+        raise UsageError(f"{name} goes from masks on keyframes. Give --mask FILE, and --keyframes where it is a still.")
+    source = _named_masks(settings, plate, wanted) if settings.instances else _one_file(settings, wanted, keyed)
+    if keyed:
+        keys = settings.keyframes, settings.direction, settings.cuts
+        return carried_from_keys(plate, source, name, precision, device, *keys)
+    told = hold_still(source, plate.frames)
+    if settings.keyframes:
+        told = keyframed(source, plate.frames, settings.keyframes)
+    if settings.trimap_model != "none":
+        if settings.trimap:
+            raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
+        return joint_matte_of(plate, told, settings.trimap_model, name, settings.fusion, precision, device)
+    guide = Guide(trimap=told)
+    if not settings.trimap:
+        guide = guide_of_masks(told, name, settings.shrink, settings.grow, settings.softness)
+    return matte_of(plate, guide, name, precision, device, cuts=settings.cuts)
+
+
+def _one_file(settings: Settings, wanted: FrameRange, keyed: bool) -> Shot:
+    """The mask or trimap, or instances out of the Cryptomatte that its file holds; gaps are no fault between keys."""
+    path, keyed = settings.mask or settings.trimap or "", keyed or bool(settings.keyframes)
+    missing, needed = ("skip", "") if keyed else (settings.missing, str(wanted))
     if settings.cryptomatte is None:
-        return matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+        return matte_source(path, settings.mask_channel, missing=missing, needed=needed)
     if not settings.mask:
         raise UsageError("--cryptomatte picks instances of a file that --mask names. Give --mask FILE.")
-    missing, layer = cast(Missing, settings.missing), settings.mask_channel
-    return read_cryptomatte(path, settings.cryptomatte, layer, missing=missing)
+    return read_cryptomatte(path, settings.cryptomatte, settings.mask_channel, missing=cast(Missing, missing))
 
 
 def _named_masks(settings: Settings, plate: Shot, wanted: FrameRange) -> Shot:

@@ -34,6 +34,7 @@ from matte_core.ops.instances import (
     write_cryptomatte,
 )
 from matte_core.ops.look import difference
+from matte_core.ops.video import propagate_mask, video_matte
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -61,6 +62,7 @@ __all__ = [
     "over",
     "pick_instances",
     "premultiply",
+    "propagate_mask",
     "read_matte",
     "read_plate",
     "refine_matte",
@@ -68,6 +70,7 @@ __all__ = [
     "smooth_matte",
     "trimap_from_mask",
     "unpremultiply",
+    "video_matte",
     "write_cryptomatte",
     "write_plate",
     "write_sequence",

@@ -55,6 +55,30 @@ def an_unreadable_config(shot: Folder) -> None:
 
 
 CASES = {
+    "a keyframe outside the shot": (
+        nothing,
+        ("sequence", "plate.####.exr", "--mask", "mask.1001.png", "--model", "flow-mask", "--keyframes", "1050", *OUT),
+        2,
+        ["keyframe 1050 is outside the shot (1001-1005)"],
+    ),
+    "no keyframe": (
+        mask_of_other_frames,
+        (*PLATE, *MASK, "--model", "flow-mask", *OUT),
+        2,
+        ["no keyframe: the mask has frames 1101-1105", "1001-1005"],
+    ),
+    "a take without a keyframe": (
+        nothing,
+        (*PLATE, *MASK, "--model", "flow-mask", "--keyframes", "1001", "--cuts", "1004", *OUT),
+        2,
+        ["the take from frame 1004 to 1005 has no keyframe"],
+    ),
+    "a model that carries masks, told by a trimap": (
+        nothing,
+        (*PLATE, "--trimap", "mask.####.png", "--model", "flow-mask", *OUT),
+        2,
+        ["flow-mask goes from masks on keyframes", "--mask"],
+    ),
     "no such sequence": (nothing, ("sequence", "plaet.####.exr", *MASK, *OUT), 3, ["plaet.####.exr", "plate"]),
     "a gap": (a_gap, (*MAIN, *OUT), 3, ["plate.1003.exr is missing", "1 of 5 frames: 1003", "--missing hold"]),
     "mask of another size": (mask_of_another_size, (*MAIN, *OUT), 2, ["20x20", "56x40", "plate's size"]),

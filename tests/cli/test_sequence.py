@@ -241,3 +241,20 @@ def test_a_trimap_model_needs_a_mask_and_must_be_one(shot: Folder, matte: Matte)
     assert answer.code == 2 and "Give --mask, or leave --trimap-model out" in answer.sentence
     answer = matte(*words, "--mask", "mask.####.png", "--trimap-model", "net_x-small")
     assert answer.code == 4 and "there is no model 'net_x-small'" in answer.sentence
+
+
+def test_one_mask_is_carried_through_the_shot_and_a_second_key_makes_only_its_neighbours_again(
+    shot: Folder, matte: Matte
+) -> None:
+    for number in (1002, 1003, 1004):
+        (shot / f"mask.{number}.png").unlink()
+    carried = ("sequence", "plate.####.exr", "--mask", "mask.####.png", "--model", "flow-mask", "--cuts", "none")
+    assert matte(*carried, "--keyframes", "1001", "--out", "out/m.####.exr").code == 0
+    assert shot.written == [f"m.{n}.exr" for n in NUMBERS]
+    for number in NUMBERS:
+        assert np.abs(load(shot / f"out/m.{number}.exr")[0][..., 0] - a_picture(number)[1]).mean() < 0.05
+    before = contents(shot / "out")
+    answer = matte(*carried, "--out", "out/m.####.exr", "--json")
+    assert answer.code == 0 and answer.events[-1]["message"] == "Done: 5 frames."
+    changed = {name for name, digest in contents(shot / "out").items() if digest != before[name]}
+    assert changed == {f"m.{n}.exr" for n in (1002, 1003, 1004, 1005)}
