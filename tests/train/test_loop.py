@@ -227,6 +227,11 @@ def test_exported_weights_are_halves_that_load_strictly(folder: Path, tmp_path: 
     assert len(digest) == 64
     assert all(torch.allclose(a, b, atol=2e-3) for a, b in zip(net.parameters(), again.parameters(), strict=True))
     assert (tmp_path / "net.safetensors").stat().st_size < (tmp_path / "net.pt").stat().st_size
+    zeros = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
+    torch.save(zeros, tmp_path / "before.pt")
+    export_weights(tmp_path / "net.pt", tmp_path / "mean.safetensors", tmp_path / "before.pt")
+    mean = load_into(NetM(TINY), tmp_path / "mean.safetensors", CPU)
+    assert all(torch.allclose(a / 2, b, atol=2e-3) for a, b in zip(net.parameters(), mean.parameters(), strict=True))
     torch.save({"enter": torch.tensor([1e9])}, tmp_path / "net.pt")
     with pytest.raises(ModelError, match="half precision"):
         export_weights(tmp_path / "net.pt", tmp_path / "net.safetensors")
