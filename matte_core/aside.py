@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from matte_core.errors import SourceError
+from matte_core.errors import OutputError, SourceError
 from matte_core.frame import Frame, Pixels, header_from_json, header_to_json
+from matte_core.shot import Job
 
 _ZERO, _ONE = np.uint32(0), np.float32(1).view(np.uint32)
 
@@ -45,13 +46,16 @@ class Aside:
         self._count = 0
 
     def put(self, frame: Frame) -> Waiting:
-        """The frame on disk. Raises OSError where it cannot be written."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="matte-"))
+        """The frame on disk. Raises OutputError where it cannot be written."""
         self._count += 1
-        path = self._folder / f"{self._count}.npz"
-        with path.open("wb") as file:
-            np.savez(file, **pack_frame(frame))
+        try:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="matte-"))
+            path = self._folder / f"{self._count}.npz"
+            with path.open("wb") as file:
+                np.savez(file, **pack_frame(frame))
+        except OSError as error:
+            raise OutputError(f"no frame can be put aside on disk ({error}). Free some space or set TMPDIR.") from error
         return Waiting(path, frame.number)
 
     def close(self) -> None:
@@ -59,6 +63,18 @@ class Aside:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def brought_back(job: Job) -> Job:
+    """The job with those of its frames that were put aside on disk."""
+    if not any(isinstance(frame, Waiting) for frames in job.frames for frame in frames.values()):
+        return job
+    return replace(job, frames=[{n: frame_of(frame) for n, frame in frames.items()} for frames in job.frames])
+
+
+def frame_of(frame: Frame | Waiting) -> Frame:
+    """The frame, wherever it waits."""
+    return frame.frame() if isinstance(frame, Waiting) else frame
 
 
 def pack_frame(frame: Frame) -> dict[str, Any]:

@@ -70,3 +70,20 @@ class Cancelled(BaseException):
     """The person or the host asked to stop. Not an Exception: nothing may swallow it."""
 
     exit_code = 130
+
+
+_NO_MEMORY = (  # what torch and its libraries say where no exception of its own is raised
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that there was too little memory, of the host or of a device."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower() if isinstance(error, RuntimeError) else ""
+    return any(said in text for said in _NO_MEMORY)

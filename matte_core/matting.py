@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -21,8 +21,9 @@ from matte_core.colour import (
     solver_light,
 )
 from matte_core.engine.engine import Engine, pick_precision
+from matte_core.engine.transfer import Answer, over
 from matte_core.errors import FrameError, ModelError, SourceError, UsageError
-from matte_core.frame import Frame, FrameRange, Json, Pixels
+from matte_core.frame import Frame, FrameRange, Header, Json, Pixels
 from matte_core.guide import Guide, Matte
 from matte_core.models.base import Card
 from matte_core.models.catalogue import model
@@ -130,6 +131,7 @@ def _described(
     header = replace(plate.header, colour_space="", linear=True)
     if card.motion:
         return windowed_matte(plate, guides, parameters, both, header, channels, cuts)
+    parameters["half"] = precision == "auto"  # whether half precision may be taken where memory is short
     if card.carries or card.before or card.after:
         known = cuts_of(cuts, plate.frames)
         parameters["cuts"] = None if known is None else list(known)
@@ -207,24 +209,37 @@ def _declare(parameters: Mapping[str, Json]) -> Declaration:
 
 def _estimate(job: Job) -> Result:
     engine = cast(Engine, job.tools)
-    chosen, state, made = model(job.parameter("model")), job.state, []
+    chosen, state, begun = model(job.parameter("model")), job.state, []
     view = View.from_parameters(job.parameter("view"))
+    light = solver_light if chosen.card.encoding == "linear" else encode_for_network
+    precision, half = job.parameter("precision"), job.parameter("half")
     for numbers in _stretches(job):
         state = None if numbers[0] in _cuts(job) else state
-        plates = _window(job, 0, numbers)
-        plate = _batch([shown(frame, view, chosen.card) for frame in plates])
+        plate = _batch([over(frame.pixels) for frame in _window(job, 0, numbers)])
         guides = {
             name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
-        layers, state = engine.step(chosen, plate, guides, state, job.parameter("precision"))
-        answer = layers["alpha" if chosen.card.answers == "alpha" else "regions"]
-        alphas = cast(Sequence[Pixels], answer.clamp_(0, 1).numpy())
-        for number, alpha in zip(numbers, alphas, strict=True):
-            header = replace(job.frames[0][number].header, colour_space="", linear=True)
-            pixels = np.array(alpha) if len(numbers) > 1 else alpha  # a view would keep the whole batch alive
-            made.append(Frame(pixels, number, header))
-    return Result(made, state)
+        answer, state = engine.begin(
+            chosen, plate, guides, state, precision, look=lambda picture: light(picture, view), half=half
+        )
+        headers = [replace(job.frames[0][number].header, colour_space="", linear=True) for number in numbers]
+        begun.append((numbers, headers, answer))
+
+    def finish() -> list[Frame]:
+        return [frame for numbers, headers, answer in begun for frame in _made(chosen.card, numbers, headers, answer)]
+
+    if all(answer.ready for _, _, answer in begun):
+        return Result(finish(), state)
+    return Result((), state, finish)
+
+
+def _made(card: Card, numbers: Sequence[int], headers: Sequence[Header], answer: Answer) -> Iterator[Frame]:
+    layers = answer.take()["alpha" if card.answers == "alpha" else "regions"]
+    alphas = cast(Sequence[Pixels], layers.clamp(0, 1).numpy())
+    for number, header, alpha in zip(numbers, headers, alphas, strict=True):
+        pixels = np.array(alpha) if len(numbers) > 1 else alpha  # a view would keep the whole batch alive
+        yield Frame(pixels, number, header)
 
 
 def _window(job: Job, which: int, numbers: Sequence[int]) -> list[Frame]:
@@ -274,5 +289,9 @@ def _batch(pictures: Sequence[Tensor]) -> Tensor:
     return pictures[0][None] if len(pictures) == 1 else torch.stack(list(pictures))
 
 
-register(Verb("estimate alpha", _estimate, declare=_declare))
-register(Verb("estimate regions", _estimate, declare=_declare))
+def _recipe(parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {name: value for name, value in parameters.items() if name != "half"}
+
+
+register(Verb("estimate alpha", _estimate, declare=_declare, recipe=_recipe))
+register(Verb("estimate regions", _estimate, declare=_declare, recipe=_recipe))

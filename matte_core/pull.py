@@ -2,29 +2,28 @@
 
 `Run(plan)` owns everything that moves. A unit enters a lane only when its inputs exist, so no thread ever
 waits for another unit. The caller's thread is the device lane: a CUDA context, the host's interrupt and its
-progress stay where the host expects them. A frame is dropped after its last planned consumer. The byte
-budget holds work back, that for the awaited frame only while other work is under way; it never evicts, so
-nothing is computed twice. What a backward pass makes is wanted last of all and waits on disk.
+progress stay where the host expects them; what a device has begun is waited for in a lane of its own. A unit for
+which memory was short is tried once more when nothing else is in hand. A frame is dropped after its last planned
+consumer. The byte budget holds work back, that for the awaited frame only while other work is under way; it never
+evicts, so nothing is computed twice. What a backward pass makes is wanted last of all and waits on disk.
 """
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
-from matte_core.aside import Aside, Waiting
-from matte_core.errors import FrameError, OutputError, SourceError
+from matte_core.aside import Aside, Waiting, brought_back, frame_of
+from matte_core.errors import FrameError, SourceError, out_of_memory
 from matte_core.frame import Frame
+from matte_core.lanes import LANES, Begun, Lanes
 from matte_core.patience import AtDisk
 from matte_core.plan import Key, Plan, Unit, needs_of
 from matte_core.shot import VERBS, Job, Result, Shot
 
-LANES: Mapping[str, int] = {"read": 2, "compute": 1, "write": 1}  # threads beside the caller's own
 BUDGET = 600_000_000  # bytes of frames that may live ahead of the awaited one
 SERIAL: Mapping[str, int] = {}
 
@@ -65,12 +64,11 @@ class Run:
         self.plan = plan
         self.failures: list[FrameError] = []
         self.most_bytes = 0
-        self._lanes, self._budget, self._tools, self._check = lanes, budget, tools, check
+        self._lanes, self._budget, self._tools, self._check = Lanes(lanes), budget, tools, check
         self._ahead = (max(4, 2 * largest) if ahead is None else ahead) * max(plan.sinks, 1)
         self._inside, self._watch, self._keep_going = inside, watch, keep_going
         self._at_disk = AtDisk(patience)
         self._changed = threading.Condition()
-        self._ready: dict[str, list[Unit]] = {lane: [] for lane in ("read", "compute", "device", "write")}
         self._store: dict[Key, Frame | Waiting] = {}
         self._aside = Aside()
         self._uses = dict(plan.uses)
@@ -85,7 +83,7 @@ class Run:
     def __iter__(self) -> Iterator[Frame]:
         threads = [
             threading.Thread(target=self._work, args=(lane,), name=f"matte-{lane}", daemon=True)
-            for lane, count in self._lanes.items()
+            for lane, count in self._lanes.threads.items()
             for _ in range(count)
         ]
         try:
@@ -116,7 +114,7 @@ class Run:
                     raise self._fatal
                 if self._finished[unit.index]:
                     return
-                job = self._take("device")
+                job = self._lanes.take("device")
                 if job is None:
                     self._changed.wait(0.05)
                     self._at_disk.check()
@@ -131,7 +129,7 @@ class Run:
             frame = self._store.get(key)
             self._release(key)
         if error is None:
-            return None if frame is None else _frame_of(frame)
+            return None if frame is None else frame_of(frame)
         if not (self._keep_going and isinstance(error.cause, SourceError)):
             raise error
         if error not in self.failures:
@@ -156,20 +154,16 @@ class Run:
 
     def _enter(self, unit: Unit) -> None:
         lane = "read" if unit.kept else unit.shot.declaration.lane
-        heapq.heappush(self._ready[lane if self._lanes.get(lane) else "device"], unit)
+        self._lanes.enter(unit, lane)
         self._changed.notify_all()
-
-    def _take(self, lane: str) -> Unit | None:
-        return heapq.heappop(self._ready[lane]) if self._ready[lane] else None
 
     def _work(self, lane: str) -> None:
         while True:
             with self._changed:
-                while not self._stop and not self._ready[lane]:
+                while not self._stop and (unit := self._lanes.take(lane)) is None:
                     self._changed.wait()
-                if self._stop:
+                if self._stop or unit is None:
                     return
-                unit = heapq.heappop(self._ready[lane])
             try:
                 self._check()  # a stop is heard while the device is busy: nothing more is begun beside it
                 with self._at_disk.waiting(lane, f"{unit.shot.verb}, frame {unit.numbers[0]}"):
@@ -182,41 +176,66 @@ class Run:
                 return
 
     def _execute(self, unit: Unit) -> None:
+        """Compute the unit, or wait for what the device has begun of it, and settle what came of it."""
         with self._changed:
-            job, cause = self._gather(unit)
-        result, error, started = Result(()), None, time.perf_counter()
+            begun = self._lanes.begun.get(unit.index)
+            job, cause = (begun.job, begun.cause) if begun else self._gather(unit)
+        result, error, started = Result(()), None, time.perf_counter() - (begun.seconds if begun else 0.0)
         made: Sequence[Frame | Waiting] = ()
         if job.numbers:
             try:
-                job = _brought_back(job)
+                job = brought_back(job)
                 with self._inside():
-                    result = self._fetch(unit) if unit.kept else VERBS[unit.shot.verb].compute(job)
+                    result = self._result(unit, job, begun)
+                if result.finish is not None:
+                    with self._changed:
+                        self._lanes.begin(unit, Begun(job, cause, result, time.perf_counter() - started))
+                        self._changed.notify_all()
+                    return
                 _expect(job, result)
                 made = self._put_aside(unit, result)
             except Exception as failure:
-                number = getattr(failure, "number", job.numbers[0])
-                number = number if number in job.numbers else job.numbers[0]
-                costs = self.plan.costs(unit.shot, job.numbers)
-                error = FrameError(unit.shot.verb, number, failure, costs, unit.shot.maker)
+                if out_of_memory(failure) and self._again(unit):
+                    return
+                error = self._error(unit, job, failure)
             else:
                 self._computed(unit, result, time.perf_counter() - started)
         numbers = job.numbers
-        del job  # the inputs are let go before they are counted as free
+        del job, begun  # the inputs are let go before they are counted as free
         with self._changed:
+            self._lanes.done(unit)
             failed = error or cause
-            self._settle(
-                unit, result, made, {n: failed for n in unit.numbers if failed and (error or n not in numbers)}
-            )
+            errors = {n: failed for n in unit.numbers if failed and (error or n not in numbers)}
+            self._settle(unit, result, made, errors)
 
     def _put_aside(self, unit: Unit, result: Result) -> Sequence[Frame | Waiting]:
         """The frames of a unit as they wait for their consumers: those of a backward pass on disk."""
         if not unit.shot.declaration.backward:
             return result.frames
-        wanted = [frame for frame in result.frames if self._uses.get((id(unit.shot), frame.number))]
-        try:
-            return [self._aside.put(frame) for frame in wanted]
-        except OSError as error:
-            raise OutputError(f"no frame can be put aside on disk ({error}). Free some space or set TMPDIR.") from error
+        return [self._aside.put(frame) for frame in result.frames if self._uses.get((id(unit.shot), frame.number))]
+
+    def _result(self, unit: Unit, job: Job, begun: Begun | None) -> Result:
+        """What the unit's verb makes; where nobody else waits for what a device has begun, all of it."""
+        if begun is not None:
+            result = begun.result
+        else:
+            result = self._fetch(unit) if unit.kept else VERBS[unit.shot.verb].compute(job)
+            if result.finish is None or self._lanes.threads.get("finish"):
+                return result
+        assert result.finish is not None
+        return Result(result.finish(), result.state)
+
+    def _again(self, unit: Unit) -> bool:
+        """Whether the unit is tried once more, when nothing else takes memory beside it. A state is gone by then."""
+        with self._changed:
+            again = unit.previous is None and self._lanes.put_aside(unit)
+            self._changed.notify_all()
+            return again
+
+    def _error(self, unit: Unit, job: Job, failure: Exception) -> FrameError:
+        number = getattr(failure, "number", job.numbers[0])
+        number = number if number in job.numbers else job.numbers[0]
+        return FrameError(unit.shot.verb, number, failure, self.plan.costs(unit.shot, job.numbers), unit.shot.maker)
 
     def _fetch(self, unit: Unit) -> Result:
         kept = self.plan.kept
@@ -280,17 +299,6 @@ class Run:
         if self._uses[key] == 0:
             frame = self._store.pop(key, None)
             self._live -= frame.nbytes if frame is not None else 0
-
-
-def _brought_back(job: Job) -> Job:
-    """The job with those of its frames that were put aside on disk."""
-    if not any(isinstance(frame, Waiting) for frames in job.frames for frame in frames.values()):
-        return job
-    return replace(job, frames=[{n: _frame_of(frame) for n, frame in frames.items()} for frames in job.frames])
-
-
-def _frame_of(frame: Frame | Waiting) -> Frame:
-    return frame.frame() if isinstance(frame, Waiting) else frame
 
 
 def _expect(job: Job, result: Result) -> None:

@@ -53,10 +53,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a verb gives back: one frame per number of its job, and its state for the next frame."""
+    """What a verb gives back: one frame per number of its job, and its state for the next frame.
+
+    Frames that are still on their way from a device are given by `finish`, which another thread calls: it waits
+    for them while the device goes on with the next ones.
+    """
 
     frames: Sequence[Frame]
     state: Any = None
+    finish: Callable[[], Sequence[Frame]] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ LAYERS = [
         "aside",
         "shot",
         "plan",
+        "lanes",
         "pull",
         "patience",
         "op",

@@ -10,16 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
 from matte_core.cli.screen import Screen
 from matte_core.engine.engine import Engine
+from matte_core.engine.running import run_with
 from matte_core.errors import Cancelled, FrameError
 from matte_core.frame import FrameRange
 from matte_core.io.claims import Wanted
 from matte_core.io.writer import outputs, pending, stamped
 from matte_core.plan import Plan
-from matte_core.pull import Run
 from matte_core.shot import Shot
 
 PARENT = "MATTE_WORKER_OF"  # the process that started this one as a worker, and whose end is its own
@@ -103,7 +101,7 @@ class Job:
         if not pulls:
             return
         files = Counter(number for _, numbers in pulls for number in numbers)
-        run = Run(Plan(pulls), tools=self._engine, check=self.stop.check, inside=torch.inference_mode, keep_going=True)
+        run = run_with(self._engine, Plan(pulls), self.stop.check, keep_going=True)
         for frame in run:
             files[frame.number] -= 1
             if not files[frame.number]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from matte_core import __version__
+from matte_core.cli.bench import bench
 from matte_core.cli.cuts import cuts
 from matte_core.cli.farm import farm
 from matte_core.cli.look import doctor, info, models
@@ -32,7 +33,7 @@ def commands() -> None:
     """Matte: a plate and a rough mask in, a matte that Nuke reads out."""
 
 
-for command in (sequence, run, farm, models, info, doctor, evaluate, cuts, train, studio, weights):
+for command in (sequence, run, farm, models, info, doctor, evaluate, bench, cuts, train, studio, weights):
     commands.add_command(command)
 
 

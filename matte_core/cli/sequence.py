@@ -55,6 +55,8 @@ class Settings:
     overwrite: bool
     device: str
     precision: str
+    memory: str
+    compile: bool
     compression: str
     depth: str
     trimap_model: str
@@ -123,6 +125,13 @@ class Settings:
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and were made otherwise.")
 @click.option("--device", default="auto", show_default=True, help=", ".join(DEVICES) + ", cuda:N")
 @click.option("--precision", default="auto", show_default=True, help=", ".join(PRECISIONS))
+@click.option(
+    "--memory",
+    default="",
+    metavar="6GB",
+    help="The most memory to take, of the machine and of a graphics card each. Default: what there is.",
+)
+@click.option("--compile", is_flag=True, help="Compile networks first: a minute for each size, quicker afterwards.")
 @click.option("--compression", default="zip", show_default=True, help="Codec of the EXR files.")
 @click.option("--depth", default="half", show_default=True, help="half or float.")
 @click.option(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 import click
-import torch
 
 from matte_core.cli.job import Job
 from matte_core.cli.planned import Planned
@@ -15,6 +14,8 @@ from matte_core.cli.screen import Screen
 from matte_core.cli.share import Share, make_shared
 from matte_core.cli.workers import count_of, run_workers
 from matte_core.engine.engine import Engine
+from matte_core.engine.graphs import compiled
+from matte_core.engine.room import Room, parse_bytes
 from matte_core.errors import Cancelled
 from matte_core.frame import FrameRange
 from matte_core.io.claims import claimed
@@ -41,17 +42,21 @@ def carry_out(context: click.Context, plan: Callable[[click.Context], Planned]) 
     screen = Screen(given["machine"], given["openjd"])
     if (count := count_of(given["workers"])) > 1:
         return run_workers([*context.obj, "--chunk", str(given["chunk"])], count, given["device"], screen)
+    room = Room(parse_bytes(given["memory"]) if given["memory"] else None)
     planned = plan(context)
     for note in planned.notes:
         screen.note(note)
     share = Share(given["chunk"]) if given["share"] else None
-    return deliver(planned.receipts, planned.wanted, planned.device, planned.overwrite, screen, share)
+    if given["compile"]:
+        screen.note("Networks are compiled first: the first frame of each size takes about a minute longer.")
+    engine = Engine(planned.device, find, room=room, quicken=compiled if given["compile"] else None)
+    return deliver(planned.receipts, planned.wanted, engine, planned.overwrite, screen, share)
 
 
 def deliver(
     receipts: Sequence[Shot],
     wanted: FrameRange | None,
-    device: torch.device,
+    engine: Engine,
     overwrite: bool,
     screen: Screen,
     share: Share | None = None,
@@ -69,7 +74,7 @@ def deliver(
         sweep(receipt)
         work.append((receipt, numbers))
     return_freed_memory()
-    job = Job(work, Engine(device, find), screen)
+    job = Job(work, engine, screen)
     with job.stop.listening():
         try:
             if share is not None:
@@ -81,4 +86,8 @@ def deliver(
                     job.make(job.unfinished)
         except Cancelled:
             return job.stopped()
+        finally:
+            screen.stop()
+            for sentence in engine.said:
+                screen.note(sentence)
     return job.end()

@@ -31,6 +31,17 @@ EXAMPLES = Path(__file__).parents[2] / "samples"
 )
 @click.option("--frames", default="", metavar="RANGE", help="1001-1100, 1001,1005. Default: all that it writes.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--memory",
+    default="",
+    metavar="6GB",
+    help="The most memory to take, of the machine and of a graphics card each. Default: what there is.",
+)
+@click.option(
+    "--compile",
+    is_flag=True,
+    help="Compile networks first: a minute for each size, quicker afterwards.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that are there and were made otherwise.")
 @sharing
 @click.pass_context

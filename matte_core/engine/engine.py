@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from matte_core.engine.clock import Clock, Watch
+from matte_core.engine.graphs import Quicken, recorded
 from matte_core.engine.host import Host, LocalHost
+from matte_core.engine.ladder import Cut, Rung, Step, need, rungs, sentence, within
 from matte_core.engine.networks import Networks
-from matte_core.errors import ModelError, UsageError
+from matte_core.engine.room import Room
+from matte_core.engine.transfer import Answer, Transfer, joined, on_device, transfer_for
+from matte_core.errors import ModelError, UsageError, out_of_memory
 from matte_core.models.base import Card, Guides, Layers, MattingModel
-from matte_core.models.layers.tiles import Tile, cut, join
+from matte_core.models.layers.tiles import cut, join
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SMALLEST_TILE = 256
+Look = Callable[[Tensor], Tensor]  # what a network is shown of a plate (T, 3, H, W)
+_LOG = logging.getLogger(__name__)
 _MEANT: ContextVar[torch.device | None] = ContextVar("the device meant by auto", default=None)
 
 
@@ -69,8 +78,11 @@ def pick_precision(card: Card, asked: str, device: torch.device) -> str:
 class Engine:
     """Runs models as their cards declare.
 
-    When memory runs out it takes a smaller batch, then tiles if the card allows, then says what it needs.
-    `find_weights` gives the weights file of a card; `networks` keeps what was loaded, for later engines too.
+    When memory runs short it takes a smaller batch, then tiles if the card allows, then half precision if it may,
+    then says what it needs; what was enough once is kept to, and told in `said`.
+    `find_weights` gives the weights file of a card; `networks` keeps what was loaded, for later engines too; `room`
+    is the memory it may take; `watch` is told the seconds of every stage ("colour", "network", "copy"), for which
+    the device is waited for; `quicken` may put quicker parts into a network that was loaded.
     """
 
     def __init__(
@@ -79,11 +91,22 @@ class Engine:
         find_weights: Callable[[Card], Any],
         host: Host | None = None,
         networks: Networks | None = None,
+        room: Room | None = None,
+        watch: Watch | None = None,
+        quicken: Quicken | None = None,
     ) -> None:
         self.device = device
         self.host: Host = host or LocalHost()
+        self.room = room or Room()
+        self.said: dict[str, None] = {}
         self._find_weights = find_weights
         self._networks = networks if networks is not None else Networks()
+        self._quicken = quicken or recorded
+        self._clock = Clock(watch)
+        self._transfers: dict[torch.device, Transfer] = {}
+        self._enough: dict[tuple[str, Step, str], Rung] = {}
+        if device.type == "cuda":
+            self.room.hold(device)
 
     def network(self, model: MattingModel, count: int) -> Any:
         """The model's network on its device, loaded once, with `count` bytes free beside it."""
@@ -96,7 +119,9 @@ class Engine:
         weights = self._find_weights(model.card)
         if weights is None:
             return model.load(None, device)
-        return self.host.hold(lambda where: _laid_out(model.load(weights, where), device), device)
+        return self.host.hold(
+            lambda where: self._quicken(_laid_out(model.load(weights, where), device), model.card, device), device
+        )
 
     def device_for(self, card: Card) -> torch.device:
         """Where the model runs: the engine's device, or the CPU for solvers that know no other."""
@@ -107,75 +132,141 @@ class Engine:
     ) -> tuple[Layers, Any]:
         """Layers (T, K, H, W) float32 on the CPU for `frames` (T, 3, H, W), and the model's new state.
 
-        Frames and guides may be on the CPU; they are padded to the card's multiple and moved. Raises
-        ModelError with what to change when even the smallest step does not fit into memory.
+        Frames and guides are on the CPU; they are padded to the card's multiple and moved. Raises ModelError with
+        what to change when even the smallest step does not fit into memory.
         """
-        card = model.card
-        device = self.device_for(card)
-        height, width = within(card, frames.shape[-2], frames.shape[-1])
-        net = self.network(model, card.memory * frames.shape[0] * height * width)
-        try:
-            return self._whole(model, net, frames, guides, state, precision)
-        except (torch.OutOfMemoryError, MemoryError):
-            pass  # the failed step's tensors must be free before the next try, so it happens outside
-        self._empty_cache(device)
-        if frames.shape[0] > 1 and card.batch > 1 and not (card.clip or card.carries or card.before or card.after):
-            half = frames.shape[0] // 2
-            first, _ = self.step(model, frames[:half], _slice(guides, 0, half), None, precision)
-            second, _ = self.step(model, frames[half:], _slice(guides, half, None), None, precision)
-            return {name: torch.cat([first[name], second[name]]) for name in first}, None
-        return self._tiled(model, net, frames, guides, state, precision), None
+        answer, state = self.begin(model, frames, guides, state, precision)
+        return answer.take(), state
 
-    def _whole(
-        self, model: MattingModel, net: Any, frames: Tensor, guides: Guides, state: Any, precision: str
-    ) -> tuple[Layers, Any]:
-        card, device = model.card, self.device_for(model.card)
-        size, smaller = (frames.shape[-2], frames.shape[-1]), within(card, frames.shape[-2], frames.shape[-1])
-        ready = pad(resized(frames.to(device), smaller), card.multiple)
-        given = {name: pad(resized(guide.to(device), smaller), card.multiple) for name, guide in guides.items()}
-        with torch.inference_mode(), _autocast(device, precision):
-            layers, state = model.step(net, ready, given, state)
-        cropped = {name: layer[..., : smaller[0], : smaller[1]].float() for name, layer in layers.items()}
-        return {name: resized(layer, size).cpu() for name, layer in cropped.items()}, state
+    def begin(
+        self,
+        model: MattingModel,
+        frames: Tensor,
+        guides: Guides,
+        state: Any = None,
+        precision: str = "fp32",
+        look: Look | None = None,
+        half: bool = False,
+    ) -> tuple[Answer, Any]:
+        """As `step`, but the answer may still be on its way: `take` waits for it, in whatever thread.
 
-    def _tiled(
-        self, model: MattingModel, net: Any, frames: Tensor, guides: Guides, state: Any, precision: str
-    ) -> Layers:
-        card = model.card
-        height, width = frames.shape[-2:]
-        if card.overlap is None or state is not None:
-            raise ModelError(self._too_small(card, height, width))
-        side = max(height, width) // 2
-        while side >= max(SMALLEST_TILE, 2 * card.overlap):
-            tiles = cut(height, width, side, card.overlap)
+        `look` makes what the network sees of the frames, on the device. `half` allows half precision where memory
+        is short and the card allows it.
+        """
+        card, step = model.card, Step.of(frames, guides)
+        net = self.network(model, need(card, step, Rung(step.count, 0, precision)))
+        ways = list(rungs(card, step, precision, half, tiles=state is None or isinstance(state, Cut)))
+        if isinstance(state, Cut):
+            ways = [rung for rung in ways if rung.tile == state.side]
+        asked = (card.name, replace(step, unknown=0), precision)
+        start = ways.index(self._enough[asked]) if self._enough.get(asked) in ways else 0
+        for rung in ways[self._fitting(card, step, ways, start) :]:
             try:
-                parts = [(tile, self._tile(model, net, tile, frames, guides, precision)) for tile in tiles]
-            except (torch.OutOfMemoryError, MemoryError):
-                side //= 2
-                continue
-            names = parts[0][1].keys()
-            return {n: join(height, width, card.overlap, iter([(t, p[n]) for t, p in parts])) for n in names}
-        raise ModelError(self._too_small(card, height, width))
+                taken = self._take(_Question(model, net, frames, guides, rung.precision, look), state, rung)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                self._enough.pop(asked, None)
+                told = repr(error)
+            else:
+                if rung != ways[0] or rung.tile:
+                    self._note(card, step, rung)
+                    self._enough[asked] = rung
+                return taken
+            self._empty_cache(card)  # the failed step's tensors are free only here
+            _LOG.info("%s, %s: %s", card.name, rung, told)
+        raise self._too_small(card, step, ways[-1])
 
-    def _tile(
-        self, model: MattingModel, net: Any, tile: Tile, frames: Tensor, guides: Guides, precision: str
-    ) -> Layers:
-        given = {name: tile.crop(guide) for name, guide in guides.items()}
-        return self._whole(model, net, tile.crop(frames), given, None, precision)[0]
+    def _fitting(self, card: Card, step: Step, ways: Sequence[Rung], start: int) -> int:
+        """Place of the first way, from `start` on, that fits into the room by what the card declares.
 
-    def _too_small(self, card: Card, height: int, width: int) -> str:
-        need = card.memory * height * width / 1e9
+        Where none does: the last, or with a budget ModelError, since a budget is kept.
+        """
+        free = self.room.free(self.device_for(card))
+        for place in range(start, len(ways)):
+            if free is None or need(card, step, ways[place]) <= free:
+                return place
+        if self.room.budget is not None:
+            raise self._too_small(card, step, ways[-1])
+        return len(ways) - 1
+
+    def _take(self, question: _Question, state: Any, rung: Rung) -> tuple[Answer, Any]:
+        """The step in batches, each whole or in tiles."""
+        count = len(question.frames)
+        if rung.batch == count:
+            return self._in_tiles(question, state, rung.tile) if rung.tile else self._whole(question, state)
+        parts = []
+        for place in range(0, count, rung.batch):
+            part = question.part(partial(_frames, place, place + rung.batch))
+            parts.append((self._in_tiles(part, None, rung.tile) if rung.tile else self._whole(part, None))[0])
+        return joined(parts, lambda made: torch.cat(list(made))), None
+
+    def _in_tiles(self, question: _Question, state: Any, side: int) -> tuple[Answer, Any]:
+        """The step tile by tile; what a tile carries on stays its own."""
+        height, width = question.frames.shape[-2:]
+        overlap = question.model.card.overlap or 0
+        tiles = cut(height, width, side, overlap)
+        states = state.states if isinstance(state, Cut) else [None] * len(tiles)
+        parts, carried = [], []
+        for tile, own in zip(tiles, states, strict=True):
+            answer, passed = self._whole(question.part(tile.crop), own)
+            parts.append(answer)
+            carried.append(passed)
+        answer = joined(parts, lambda made: join(height, width, overlap, zip(tiles, made, strict=True)))
+        return answer, Cut(side, carried) if any(passed is not None for passed in carried) else None
+
+    def _whole(self, question: _Question, state: Any) -> tuple[Answer, Any]:
+        card, look, frames = question.model.card, question.look, question.frames
+        device, clock = self.device_for(card), self._clock
+        transfer = self._transfers.setdefault(device, transfer_for(device))
+        size = (frames.shape[-2], frames.shape[-1])
+        smaller = within(card, *size)
+        half = question.precision != "fp32"
+        with torch.inference_mode(), on_device(device):
+            with clock.stage("copy", device):
+                there = transfer.up(frames, half)
+                told = {name: transfer.up(guide, half) for name, guide in question.guides.items()}
+            with clock.stage("colour", device):
+                seen = look(there) if look is not None else there.float()
+            ready = pad(resized(seen, smaller), card.multiple)
+            given = {n: pad(resized(guide.float(), smaller), card.multiple) for n, guide in told.items()}
+            if device.type == "cuda":
+                ready = ready.contiguous(memory_format=torch.channels_last)
+            with clock.stage("network", device), _autocast(device, question.precision):
+                layers, state = question.model.step(question.net, ready, given, state)
+            cropped = {name: layer[..., : smaller[0], : smaller[1]].float() for name, layer in layers.items()}
+            with clock.stage("copy", device):
+                return transfer.back({name: resized(layer, size) for name, layer in cropped.items()}), state
+
+    def _note(self, card: Card, step: Step, rung: Rung) -> None:
+        self.said[f"Memory was short: {card.name} took {step.width}x{step.height} with {rung}."] = None
+
+    def _too_small(self, card: Card, step: Step, rung: Rung) -> ModelError:
         device = self.device_for(card)
-        free = f", {torch.cuda.mem_get_info(device)[0] / 1e9:.1f} GB are free" if device.type == "cuda" else ""
-        return (
-            f"{card.name} needs about {need:.1f} GB for a frame of {width}x{height} on {device}{free}. "
-            "Close other programs, use --device cpu, or choose a smaller model."
-        )
+        return ModelError(sentence(card, step, rung, device, self.room.free(device), self.room.budget))
 
-    @staticmethod
-    def _empty_cache(device: torch.device) -> None:
+    def _empty_cache(self, card: Card) -> None:
+        device = self.device_for(card)
         if device.type == "cuda":
             torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()
+
+
+class _Question(NamedTuple):
+    """What is asked of a model whose network is ready."""
+
+    model: MattingModel
+    net: Any
+    frames: Tensor
+    guides: Guides
+    precision: str
+    look: Look | None
+
+    def part(self, crop: Callable[[Tensor], Tensor]) -> _Question:
+        """The same of a part of every picture."""
+        guides = {name: crop(guide) for name, guide in self.guides.items()}
+        return self._replace(frames=crop(self.frames), guides=guides)
 
 
 def pad(picture: Tensor, multiple: int) -> Tensor:
@@ -185,6 +276,10 @@ def pad(picture: Tensor, multiple: int) -> Tensor:
     return functional.pad(picture, (0, right, 0, below), mode="replicate") if below or right else picture
 
 
+def _frames(start: int, stop: int, pictures: Tensor) -> Tensor:
+    return pictures[start:stop]
+
+
 def _laid_out(net: Any, device: torch.device) -> Any:
     """The network in the memory layout that is quickest on `device`."""
     if isinstance(net, torch.nn.Module) and device.type == "cuda":
@@ -192,24 +287,11 @@ def _laid_out(net: Any, device: torch.device) -> Any:
     return net
 
 
-def within(card: Card, height: int, width: int) -> tuple[int, int]:
-    """Height and width at which the model works: no side longer than the card's limit."""
-    longest = max(height, width)
-    if not 0 < card.side_limit < longest:
-        return height, width
-    scale = card.side_limit / longest
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """`picture` (T, C, H, W) at another size: interpolated when larger, averaged when smaller."""
     if (picture.shape[-2], picture.shape[-1]) == size:
         return picture
     return functional.interpolate(picture, size=size, mode="bilinear", align_corners=False, antialias=True)
-
-
-def _slice(guides: Guides, start: int, stop: int | None) -> Guides:
-    return {name: guide[start:stop] for name, guide in guides.items()}
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from matte_core.colour import encode_for_network, solver_light, srgb_encode
-from matte_core.engine.engine import Engine
+from matte_core.engine.engine import Engine, Look
+from matte_core.engine.transfer import Answer
 from matte_core.errors import UsageError
 from matte_core.evaluate.cost import Cost, Stopwatch
 from matte_core.frame import Pixels
 from matte_core.guide import Guide
 from matte_core.matting import matte_of, view_of
-from matte_core.models.base import Card, Guides, Layers, MattingModel
+from matte_core.models.base import Card, Guides, MattingModel
 from matte_core.models.catalogue import model
 from matte_core.models.weights import find
 from matte_core.plan import Plan
@@ -85,17 +86,25 @@ def pull_one(shot: Shot, engine: Engine) -> Pixels:
 
 
 class MeasuredEngine(Engine):
-    """The engine, with what its steps cost: the model's own work, without reading and colour."""
+    """The engine, with what its steps cost: the model's own work and what it is shown, without reading."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device, find)
         self.stopwatch = Stopwatch(device)
 
-    def step(
-        self, model: MattingModel, frames: Tensor, guides: Guides, state: Any = None, precision: str = "fp32"
-    ) -> tuple[Layers, Any]:
+    def begin(
+        self,
+        model: MattingModel,
+        frames: Tensor,
+        guides: Guides,
+        state: Any = None,
+        precision: str = "fp32",
+        look: Look | None = None,
+        half: bool = False,
+    ) -> tuple[Answer, Any]:
         with self.stopwatch.running():
-            return super().step(model, frames, guides, state, precision)
+            answer, state = super().begin(model, frames, guides, state, precision, look, half)
+            return Answer(answer.take()), state
 
 
 def _reference(name: str) -> Solve:

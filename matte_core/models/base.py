@@ -52,7 +52,11 @@ class Card:
     multiple      width and height are padded to a multiple of this
     side_limit    a longer picture is shown to it reduced to this, guides too, and its answer enlarged; 0 = none
     precisions    what it may run in; the first is the default on a CPU, the last on CUDA
-    memory        bytes per pixel of a frame while it works, beside its weights
+    short_limit   a picture whose shorter side is longer is reduced to this by the model itself; 0 = none
+    memory        bytes per pixel of a frame while it works, beside its weights; `memory_unknown` more for each
+                  unknown pixel of one layer's trimap
+    fixed         names of its network's parts ("" = all of it) that do the same operations on every picture of one
+                  size: those may be compiled, and recorded as CUDA graphs
     """
 
     name: str
@@ -75,7 +79,10 @@ class Card:
     multiple: int = 1
     side_limit: int = 0
     precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = ("fp32",)
+    short_limit: int = 0
     memory: int = 400
+    memory_unknown: int = 0
+    fixed: tuple[str, ...] = ()
     on_cpu_only: bool = False
     weights: Weights | None = None
     version: int = 1

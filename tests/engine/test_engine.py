@@ -79,7 +79,7 @@ def test_out_of_memory_takes_tiles_where_the_card_allows() -> None:
 
 def test_what_cannot_be_tiled_ends_in_a_sentence_with_need_and_cure() -> None:
     with pytest.raises(
-        ModelError, match=r"blur needs about .* GB for a frame of 600x600 on cpu.*choose a smaller model"
+        ModelError, match=r"blur needs about .* MB for a frame of 600x600 on cpu.*choose a smaller model"
     ):
         an_engine().step(Blur(Card("blur", "Blur"), most=1), *pictures(1, 600, 600))
 

@@ -33,3 +33,12 @@ def test_tiles_are_as_small_as_their_number_allows_and_fit_networks() -> None:
     for tile in tiles:
         assert (tile.bottom - tile.top) % 32 == 0 and (tile.right - tile.left) % 32 == 0
     assert sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in tiles) < 1.25 * 1088 * 1920
+
+
+@pytest.mark.parametrize(("length", "side", "overlap"), [(1080, 540, 96), (2160, 1024, 160), (1000, 256, 64)])
+def test_tiles_begin_at_whole_steps_of_a_network(length: int, side: int, overlap: int) -> None:
+    """A network that halves a picture five times answers otherwise for a part that begins between its steps."""
+    spans = [(tile.left, tile.right) for tile in cut(10, length, side, overlap)]
+    assert all(left % 32 == 0 and right - left <= side for left, right in spans)
+    assert spans[-1][1] == length
+    assert all(before[1] - after[0] >= overlap for before, after in itertools.pairwise(spans))

@@ -54,12 +54,19 @@ def join(height: int, width: int, overlap: int, parts: Iterator[tuple[Tile, Tens
 def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
     if length <= side:
         return [(0, length)]
-    stride = max(side - overlap, 1)
+    stride = _stride(side, overlap)
     count = -(-(length - side) // stride) + 1
     enough = -(-(length + (count - 1) * overlap) // count)
-    side = min(side, -(-enough // _STEP) * _STEP)
-    starts = [round(i * (length - side) / (count - 1)) for i in range(count)]
-    return [(start, start + side) for start in starts]
+    smaller = min(side, -(-enough // _STEP) * _STEP)
+    if (count - 1) * _stride(smaller, overlap) + smaller >= length:
+        side, stride = smaller, _stride(smaller, overlap)
+    return [(start, min(start + side, length)) for start in range(0, count * stride, stride)]
+
+
+def _stride(side: int, overlap: int) -> int:
+    """From tile to tile: whole steps, since a network that reduces a picture answers otherwise a part of a step on."""
+    stride = max(side - overlap, 1)
+    return stride // _STEP * _STEP or stride
 
 
 def _ramp(start: int, stop: int, length: int, overlap: int) -> Tensor:

@@ -78,6 +78,7 @@ def _published(name: str, title: str, repository: str, megabytes: float, **more:
         guides=("instances",),
         alpha_domain="display",
         memory=4000,
+        short_limit=SHORT_SIDE,
         weights=Weights(
             f"{name}.safetensors",
             "",

@@ -12,14 +12,14 @@ from matte_core.models.layers.tiles import Tile, cut, join
 from matte_core.models.net_m.inputs import Prepared, prepare
 from matte_core.models.net_m.net import NetM
 
-TILE, OVERLAP = 1024, 96  # pixels; both multiples of the network's 32
+TILE, OVERLAP = 1024, 160  # pixels; both multiples of the network's 32
 
 
 @torch.no_grad()
 def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor | None) -> Tensor:
     """The network's alpha (H, W) of `pixels` (3, H, W), `trimap` (H, W) and `solved` (2, H, W), of any size.
 
-    Large pictures go through in tiles that overlap by 96 pixels, cross-faded; tiles without unknown are skipped.
+    Large pictures go through in tiles that overlap by 160 pixels, cross-faded; tiles without unknown are skipped.
     What the network is given is made of the whole picture, so tiles differ from it by their context alone.
     """
     height, width = trimap.shape
