@@ -19,9 +19,10 @@ UNNAMED = ("a", "matte", "mask", "trimap", "y", "seen")  # names of a single lay
 def instances_of(masks: Sequence[Shot], names: Sequence[str] = ()) -> Shot:
     """A guide (K, H, W) of the layers of all `masks` in their order, as they are; K named instances.
 
-    `names` are given to the layers in order; a layer without one keeps its own where it says something, else it is
-    instance1, instance2 and so on by its place. Raises UsageError where masks differ in window or have no frame in
-    common, where there are more names than layers, or where two layers would have one name.
+    `names` are given to the layers in order; a layer without one keeps its own where it says something, whatever it is
+    spelt like (layers of files get a spelling that compositing programs keep when they are written, Cryptomattes the
+    name itself), else it is instance1, instance2 and so on by its place. Raises UsageError where masks differ in window
+    or have no frame in common, where there are more names than layers, or where two layers would have one name.
     """
     layers = [channel for mask in masks for channel in mask.channels]
     called = _names(layers, names)
@@ -44,7 +45,7 @@ def _names(layers: Sequence[str], names: Sequence[str]) -> list[str]:
     given = [*names, *[""] * (len(layers) - len(names))]
     called = []
     for place, (name, own) in enumerate(zip(given, layers, strict=True), start=1):
-        kept = own if own.lower() not in UNNAMED and NAME.fullmatch(own) else f"instance{place}"
+        kept = own if own.strip() and own.lower() not in UNNAMED else f"instance{place}"
         called.append(name or kept)
     twice = next((name for name in called if sum(other.lower() == name.lower() for other in called) > 1), None)
     if twice:

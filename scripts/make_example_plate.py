@@ -2,7 +2,8 @@
 
 samples/plate: a head with flying hair before evening lights. It has what plates have and toys lack: hair below
 a pixel, motion blur, highlights far above 1, overscan (the data window is larger than the display window), a
-timecode of its own on every frame, grain. plate.####.exr, mask.####.png (a rough roto), truth.####.exr (alpha).
+timecode of its own on every frame, grain. plate.####.exr, mask.####.png (a rough roto, and its two parts
+head.####.png and jacket.####.png), truth.####.exr (alpha).
 
 samples/plate/background.exr: another evening, to put her over.
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 Picture = NDArray[np.float32]
 
 FIRST, COUNT = 1001, 8
+CHIN = 164  # row of the display window that parts the head's mask from the jacket's
 WIDTH, HEIGHT, OVERSCAN = 480, 270, 8
 FULL_WIDTH, FULL_HEIGHT = WIDTH + 2 * OVERSCAN, HEIGHT + 2 * OVERSCAN
 SCREEN_WIDTH, SCREEN_HEIGHT, ZOOM, STRIDE = 320, 180, 0.5, 27  # the walk: size of the head, pixels a frame
@@ -195,7 +197,11 @@ def make_plate(folder: Path) -> None:
         frame = FIRST + index
         save(folder / f"plate.{frame}.exr", (plate + grain(plate, dice)).astype(np.float16), frame)
         save(folder / f"truth.{frame}.exr", alpha[..., None].astype(np.float16), frame)
-        save(folder / f"mask.{frame}.png", rough_mask(alpha)[..., None])
+        mask = rough_mask(alpha)
+        save(folder / f"mask.{frame}.png", mask[..., None])
+        above = np.arange(len(mask))[:, None] < CHIN
+        save(folder / f"head.{frame}.png", (mask * above)[..., None])
+        save(folder / f"jacket.{frame}.png", (mask * ~above)[..., None])
 
 
 def main() -> None:

@@ -180,6 +180,35 @@ def clean_plate_and_despill() -> Workflow:
     return Workflow("clean_plate_and_despill", graph, [("plate", plate), ("clean plate", clean), *subject])
 
 
+def instances() -> Workflow:
+    graph = Graph()
+    plate = graph.add("MatteReadPlate", 0, 0, title="Plate", path=PLATE)
+    head = graph.add("MatteReadMatte", 0, 8, title="Head", path="plate/head.####.png")
+    jacket = graph.add("MatteReadMatte", 0, 14, title="Jacket", path="plate/jacket.####.png")
+    masks = graph.add("MatteInstancesFromMasks", 1, 8, {"mask_1": head, "mask_2": jacket}, names="head,jacket")
+    told = {"plate": plate, "instances": masks}
+    mattes = graph.add("MatteInstanceMatte", 2, 0, told, title="Instance Matte", model="maggie-small")
+    coloured = graph.add("MatteInstanceColours", 3, 0, {"matte": mattes}, title="ID colours")
+    graph.add("MattePreview", 4, 0, {"plate": coloured})
+    graph.add("MatteWriteCryptomatte", 3, 6, {"matte": mattes, "plate": plate}, out="instances/crypto.####.exr")
+    graph.add(
+        "MatteWriteSequence",
+        3,
+        15,
+        {"matte": mattes, "plate": plate},
+        title="Write layers",
+        out="instances/layers.####.exr",
+        deliver="layers",
+    )
+    graph.note(
+        "## Several subjects\n\nA rough mask for each person or thing, one soft matte for each, which together never "
+        "cover more than 1. Written as named layers (head.A, jacket.A) and as a Cryptomatte that Nuke picks by name. "
+        "Instances from ID Pass and Instances from Cryptomatte take the place of the masks where there is one."
+    )
+    shown: list[Shown] = [("plate", plate), ("masks", masks), ("ID colours of the mattes", coloured)]
+    return Workflow("instances", graph, [*shown, ("all together", mattes)])
+
+
 WORKFLOWS = (
     mask_to_matte,
     net_t_to_net_m,
@@ -187,6 +216,7 @@ WORKFLOWS = (
     refine_and_compare,
     exr_layers,
     clean_plate_and_despill,
+    instances,
 )
 
 

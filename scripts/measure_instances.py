@@ -74,6 +74,7 @@ def measure_pictures(
     engine: Engine,
     models: Sequence[str],
     roughnesses: Sequence[Roughness],
+    first: int,
     count: int,
     folder: Path,
     data: Path | None,
@@ -84,7 +85,7 @@ def measure_pictures(
     rows: dict[str, list[dict[str, float]]] = {}
     seconds: dict[str, float] = {}
     for roughness in roughnesses:
-        for number in range(count):
+        for number in range(first, first + count):
             group, level = drawn_group((SEED, number), SIDE, members, light="scene")
             truth = group.alpha[None]
             plate = shot(group.pixels.transpose(2, 0, 1)[None], True)
@@ -103,13 +104,13 @@ def measure_pictures(
 
 
 def measure_clips(
-    engine: Engine, models: Sequence[str], count: int, frames: int, data: Path | None, units: Units
+    engine: Engine, models: Sequence[str], first: int, count: int, frames: int, data: Path | None, units: Units
 ) -> None:
     """The table of clips."""
     rows: dict[str, list[dict[str, float]]] = {}
     seconds: dict[str, float] = {}
     photographs = load_material(data).photographs
-    for number in range(count):
+    for number in range(first, first + count):
         clip, _ = drawn_clip((SEED, number), 256, frames, photographs)
         linear = clip.light == "scene"
         plate = shot(clip.pixels.transpose(0, 3, 1, 2), True, linear)
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--clips", type=int, default=8)
+    parser.add_argument("--first", type=int, default=0, help="number of the first scene and clip")
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--units", choices=("usual", "published"), default="usual")
@@ -139,9 +141,9 @@ def main() -> None:
     engine, models = Engine(torch.device("cpu"), find), given.models.split(",")
     if given.scenes:
         rough: list[Roughness] = [each for each in ROUGHNESSES if each in given.masks.split(",")]
-        measure_pictures(engine, models, rough, given.scenes, given.folder, given.photographs, given.units)
+        measure_pictures(engine, models, rough, given.first, given.scenes, given.folder, given.photographs, given.units)
     if given.clips:
-        measure_clips(engine, models, given.clips, given.frames, given.photographs, given.units)
+        measure_clips(engine, models, given.first, given.clips, given.frames, given.photographs, given.units)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from matte_core import ops
 from matte_core.colour import load_config, resolve_space
 from matte_core.deliver import layer_names
+from matte_core.engine.engine import Engine
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange, Header, Pixels, Window
 from matte_core.instances import agree, agreed, colours, in_colours, picked, read_id_pass
 from matte_core.io.image import read_header, read_pixels
 from matte_core.memory import hold
-from matte_core.pull import frames
+from matte_core.models.weights import find
+from matte_core.passes import carried_from_keys
+from matte_core.plan import Plan
+from matte_core.pull import SERIAL, Run, frames
 from matte_core.shot import Shot
 
 
@@ -136,3 +143,30 @@ def test_each_instance_has_a_file_of_its_own(tmp_path: Path) -> None:
     for place, name in enumerate(("hero", "prop")):
         pixels, _ = read_pixels(tmp_path / f"m_{name}.1001.exr", ["A"])
         assert pixels[0].tobytes() == made(shot)[place].tobytes()
+
+
+def test_masks_of_several_instances_on_two_keyframes_are_carried_between_by_flow(shot_of: Any) -> None:
+    dice = np.random.default_rng(4).random((2, 3, 128, 128)).astype(np.float32)
+    ground, skin = (np.stack([cv2.GaussianBlur(each, (0, 0), 2) for each in texture]) for texture in dice)
+    rows, columns = np.mgrid[0:128, 0:128]
+
+    def discs(time: int) -> Pixels:
+        centres = ((40, 24 + 5 * time), (92, 100 - 4 * time))
+        return np.stack([np.hypot(rows - y, columns - x) < 18 for y, x in centres]).astype(np.float32)
+
+    plates = []
+    for time in range(9):
+        moved = (np.roll(skin, way, 2) * 0.5 + add for way, add in ((5 * time, 0.4), (-4 * time, 0.1)))
+        plate = ground * 0.3
+        for mask, colour in zip(discs(time), moved, strict=True):
+            plate = np.where(mask > 0, colour, plate)
+        plates.append(plate.astype(np.float32))
+    keys = replace(shot_of([discs(0), discs(8)], "1001,1009"), channels=("hero", "dog"))
+    carried = carried_from_keys(shot_of(plates), keys, "flow-mask", "auto", torch.device("cpu"), cuts="none")
+    run = Run(Plan([(carried, carried.frames)]), lanes=SERIAL, tools=Engine(torch.device("cpu"), find))
+    found = [frame.pixels for frame in run]
+    assert carried.channels == ("hero", "dog") and len(found) == 9
+    for time in (2, 4, 6):
+        selected, true = found[time] > 0.5, discs(time) > 0.5
+        overlap = (selected & true).sum((1, 2)) / (selected | true).sum((1, 2))
+        assert (overlap > 0.85).all(), overlap

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from matte_core.deliver import layer_names
 from matte_core.errors import UsageError
 from matte_core.masks import instances_of
 from matte_core.ops import instances_from_masks
@@ -29,6 +30,13 @@ def test_the_layers_come_in_the_order_of_the_masks_unchanged(shot_of: Any) -> No
 def test_a_layer_without_a_name_is_called_by_its_place(shot_of: Any) -> None:
     plain = [replace(shot_of([mask(0.1)]), channels=("A",)) for _ in range(3)]
     assert instances_of(plain, ["", "dog"]).channels == ("instance1", "dog", "instance3")
+
+
+def test_a_layers_own_name_is_kept_and_only_what_is_written_as_a_layer_is_spelt_anew(shot_of: Any) -> None:
+    own = [replace(shot_of([mask(0.1)]), channels=(name,)) for name in ("/set/hero 01", "3rd dog", "hair.A", "matte")]
+    guide = instances_of(own)
+    assert guide.channels == ("/set/hero 01", "3rd dog", "hair.A", "instance4")
+    assert layer_names(guide) == ("set_hero_01", "matte_3rd_dog", "hair_A", "instance4")
 
 
 @pytest.mark.parametrize(

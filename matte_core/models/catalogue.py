@@ -23,6 +23,8 @@ CATALOGUE: dict[str, str] = {
     "knn": "matte_core.models.classic:KNN",
     "learning-based": "matte_core.models.classic:LEARNING_BASED",
     "random-walk": "matte_core.models.classic:RANDOM_WALK",
+    "maggie-small": "matte_core.models.maggie:SMALL_IMAGE",
+    "maggie-small-video": "matte_core.models.maggie:SMALL_VIDEO",
     "maggie-image": "matte_core.models.maggie:IMAGE",
     "maggie-video": "matte_core.models.maggie:VIDEO",
 }

@@ -3,6 +3,7 @@
 from matte_core.ops.alpha import (
     DEFAULT_MODEL,
     REACH,
+    alpha_in_linear_light,
     estimate_alpha,
     joint_matte,
     load_matting_model,
@@ -44,6 +45,7 @@ __all__ = [
     "SOFTNESS",
     "TRIMAP_MODEL",
     "agree_instances",
+    "alpha_in_linear_light",
     "clean_plate",
     "despill",
     "difference",

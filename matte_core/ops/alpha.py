@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from matte_core import compose, smoothing
+from matte_core import compose, linear_alpha, smoothing
 from matte_core.engine.engine import PRECISIONS, pick_device, pick_precision
 from matte_core.guide import Guide
 from matte_core.joint import FUSION, FUSIONS, joint_matte_of
@@ -72,6 +72,16 @@ def joint_matte(
     """From a rough mask to a matte: a network finds the trimap, a model the alpha, and both answers become one."""
     chosen, held = matting_model or ModelChoice(model, precision), hold_still(mask, plate.frames)
     return joint_matte_of(plate, held, trimap_model, chosen.name, fusion, chosen.precision, pick_device())
+
+
+@op("Linear Alpha", "Matte/Alpha", [MATTE], aliases=["display alpha", "gamma", "edge too thick", "re-solve"])
+def alpha_in_linear_light(
+    plate: Annotated[Shot, plate("The plate the matte was made from.")],
+    matte: Annotated[Shot, matte("A matte by a model whose card says display domain, such as maggie-image.")],
+) -> Shot:
+    """Makes an alpha that was found between display colours coverage in linear light, as composites in linear light
+    need it. Most models here answer so already: leave theirs alone."""
+    return linear_alpha.linear_alpha(plate, over_window_of(plate, hold_still(matte, plate.frames), "matte"))
 
 
 @op("Refine Matte", "Matte/Alpha", [MATTE], aliases=["black clip", "white clip", "choke", "erode", "dilate"])

@@ -137,14 +137,29 @@ def _small(name: str, title: str, sum_: str, origin: str, **more: Any) -> Card:
     )
 
 
+_MADE = (
+    "on two processor cores, procedural subjects, photographs of CC0 and of the openexr-images set as textures, "
+    "composited in linear light; no person's picture"
+)
 SMALL_IMAGE = MaggieModel(
-    _small("maggie-small", "Instances at once, trained here", "", ""),
+    _small(
+        "maggie-small",
+        "Instances at once, trained here",
+        "2318997844055be3e37d43dbdc220d10f7f3905e096ee03c0479e7b1f991d911",
+        f"recipe maggie_small, seed 51, 1800 iterations in 26 minutes, {_MADE}",
+    ),
     SMALL_SETTINGS,
     SHORT_SIDE,
     enlarges=False,
 )
 SMALL_VIDEO = MaggieModel(
-    _small("maggie-small-video", "Instances at once, for clips, trained here", "", "", **_CLIPS),
+    _small(
+        "maggie-small-video",
+        "Instances at once, for clips, trained here",
+        "d464b291807ad553e68378a6460051ad3b76e502b0920166730043c10dad2513",
+        f"recipe maggie_small_video, seed 52, from maggie-small, iteration 320 of 360 in 9 minutes, {_MADE}",
+        **_CLIPS,
+    ),
     replace(SMALL_SETTINGS, temporal=True),
     SHORT_SIDE,
     enlarges=False,
