@@ -141,6 +141,7 @@ def _small(card: Card) -> tuple[Tensor, dict[str, Tensor]]:
     distance = torch.hypot(rows - _WARM_UP / 2, columns - _WARM_UP / 2)
     colours = torch.stack([(distance < 16).float() * 0.5 + 0.1, rows / _WARM_UP, columns / _WARM_UP])
     trimap = torch.where(distance < 12, 1.0, torch.where(distance > 20, 0.0, 0.5))
-    told = {"trimap": trimap[None], "background": colours.flip(0)}
-    guides = {name: told.get(name, (distance < 16).float()[None]) for name in card.guides}
+    told = {"trimap": trimap[None], "background": colours.flip(0), "motion": torch.zeros_like(colours)}
+    names = [*card.guides, *(["alpha"] if card.first else []), *(["motion"] if card.motion else [])]
+    guides = {name: told.get(name, (distance < 16).float()[None]) for name in names}
     return colours.repeat(count, 1, 1, 1), {name: guide.repeat(count, 1, 1, 1) for name, guide in guides.items()}

@@ -15,6 +15,7 @@ CATALOGUE: dict[str, str] = {
     "net_m-small": "matte_core.models.net_m:SHARP",
     "net_m-small-safe": "matte_core.models.net_m:SAFE",
     "net_m-small-fast": "matte_core.models.net_m:FAST",
+    "dvm-small": "matte_core.models.dvm:DVM_SMALL",
     "net_t-small": "matte_core.models.net_t:NET_T_SMALL",
     "hstsg-small": "matte_core.models.hstsg:HSTSG_SMALL",
     "flow-mask": "matte_core.models.flow_mask:FLOW_MASK",

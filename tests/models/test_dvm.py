@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from matte_core.models.dvm.alignment import Fusion
-from matte_core.models.dvm.model import PROPAGATION_SMALL, SMALL
+from matte_core.models.dvm.model import DVM_SMALL, PROPAGATION_SMALL, SMALL
 from matte_core.models.dvm.net import DVM, Settings, carried
 from matte_core.models.dvm.propagation import Settings as PropagationSettings
 from matte_core.models.dvm.propagation import TrimapPropagation
 from matte_core.models.layers import deformable
 from matte_core.models.layers.deformable import DeformableAlignment, deformable_convolution, moved
+from matte_core.models.weights import PACKAGED, sha256
 
 TINY = Settings(reach=1, stem=4, inner=(1, 2, 2, 2), counts=(1, 1, 1, 1), aligned=4, groups=2, decoder=(4, 4, 4, 4, 4))
 
@@ -181,6 +182,29 @@ def test_fusion_weighs_frames_and_places() -> None:
 def test_small_is_a_setting_of_the_paper_s_class() -> None:
     assert sum(p.numel() for p in DVM(SMALL).parameters()) < 500_000
     assert sum(p.numel() for p in TrimapPropagation(PROPAGATION_SMALL).parameters()) < 500_000
+
+
+def test_the_weights_are_the_ones_the_card_means_and_say_where_they_come_from() -> None:
+    weights = DVM_SMALL.card.weights
+    assert weights is not None
+    file = PACKAGED / weights.file
+    assert sha256(file) == weights.sha256
+    assert weights.megabytes == pytest.approx(file.stat().st_size / 1e6, abs=0.1)
+    for fact in ("recipe", "seed", "iterations", "data", "machine"):
+        assert fact in weights.origin
+
+
+@torch.no_grad()
+def test_a_trained_step_keeps_what_is_known_and_answers_in_range() -> None:
+    assert DVM_SMALL.card.weights is not None
+    net = DVM_SMALL.load(PACKAGED / DVM_SMALL.card.weights.file, torch.device("cpu"))
+    trimap = torch.full((5, 1, 32, 64), 0.5)
+    trimap[..., :20], trimap[..., -20:] = 0, 1
+    guides = {"trimap": trimap, "alpha": torch.rand(5, 1, 32, 64), "motion": torch.zeros(5, 3, 32, 64)}
+    alpha = DVM_SMALL.step(net, torch.rand(5, 3, 32, 64), guides, None)[0]["alpha"]
+    assert alpha.shape == (1, 1, 32, 64)
+    assert (alpha[..., :20] == 0).all() and (alpha[..., -20:] == 1).all()
+    assert float(alpha.min()) >= 0 and float(alpha.max()) <= 1 and float(alpha[..., 20:-20].std()) > 0.05
 
 
 TINY_PROPAGATION = PropagationSettings(
