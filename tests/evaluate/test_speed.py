@@ -35,7 +35,7 @@ def test_a_model_is_measured_from_files_to_files(tmp_path: Path) -> None:
     assert sum(found.stages.values()) < found.naive * 1.05
     assert found.slowest == max(found.stages.values())
     assert found.ratio == pytest.approx(found.naive / found.lanes)
-    assert found.floor is not None and 0 < found.floor < found.lanes
+    assert found.floor is None, "a solver's sparse matrices are not counted"
     assert (tmp_path / "lanes0" / f"out.{FIRST}.exr").is_file()
 
 

@@ -34,7 +34,7 @@ class Rates:
 class Work:
     """Operations of convolutions and matrix products, and bytes that all operations of a step wrote and read.
 
-    `known` is False for solvers that do their work outside torch.
+    `known` is False for solvers: what they do outside torch, or with sparse matrices, is not counted.
     """
 
     operations: float
@@ -83,6 +83,7 @@ class Counting:
         self._model = model
         self.card = model.card
         self.operations = self.bytes = 0.0
+        self.sparse = False
 
     def load(self, weights: Path | None, device: torch.device) -> Any:
         return self._model.load(weights, device)
@@ -96,10 +97,11 @@ class Counting:
                 answer = self._model.step(net, plates, plain, state)
         self.operations += counter.get_total_flops()
         self.bytes += moved.total
+        self.sparse = self.sparse or moved.sparse
         return answer
 
     def work(self) -> Work:
-        return Work(self.operations, self.bytes, not self.card.on_cpu_only)
+        return Work(self.operations, self.bytes, not self.card.on_cpu_only and not self.sparse)
 
 
 class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -107,10 +109,11 @@ class _Bytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
+        self.total, self.sparse = 0, False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        self.sparse = self.sparse or any(isinstance(each, Tensor) and each.layout != torch.strided for each in args)
         if not func.is_view:
             for each in made if isinstance(made, (tuple, list)) else (made,):
                 if isinstance(each, Tensor) and each.layout == torch.strided:
