@@ -15,6 +15,7 @@ from matte_core.errors import UsageError
 Pixels = NDArray[np.float32]
 Json = Any  # a value that `json.dumps` takes
 
+REMARK = "matte/remark"  # the entry of a frame's header that a person should read
 _PIECE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:[x:](\d+))?)?")
 _MOST_FRAMES = 1_000_000
 

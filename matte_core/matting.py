@@ -23,11 +23,11 @@ from matte_core.colour import (
 from matte_core.engine.engine import Engine, pick_precision
 from matte_core.engine.transfer import Answer, over
 from matte_core.errors import FrameError, ModelError, SourceError, UsageError
-from matte_core.frame import Frame, FrameRange, Header, Json, Pixels
+from matte_core.frame import REMARK, Attribute, Frame, FrameRange, Header, Json, Pixels
 from matte_core.guide import Guide, Matte
 from matte_core.models.base import Card
 from matte_core.models.catalogue import model
-from matte_core.models.weights import sum_of, there
+from matte_core.models.weights import cure, sum_of, there
 from matte_core.pull import frames
 from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
 from matte_core.takes import begins_take, cuts_of, takes
@@ -36,6 +36,7 @@ from matte_core.video import windowed_matte
 from matte_core.windows import over_window_of
 
 REGIONS = ("background", "unknown", "foreground")
+NO_SUBJECT = "no subject was found, and the matte is empty"
 STOPS = 4  # the shot's exposure is kept to a quarter of a stop, so that one mended frame does not change it
 
 
@@ -78,8 +79,14 @@ def matte_of(
         raise UsageError(f"{name} carries masks from keyframes. Use Video Matte, or matte sequence --mask.")
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
-    if card.weights and card.weights.repository and not there(card):
-        raise ModelError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
+    if card.weights and not there(card):
+        raise ModelError(f"the weights of {name} are not here. {cure(card)}")
+    window = plate.header.data
+    if min(window.width, window.height) < card.smallest:
+        raise UsageError(
+            f"the plate is {window.width}x{window.height} pixels, and {name} needs {card.smallest} a side at least. "
+            "Give the picture in its full size."
+        )
     guides, view = _wanted(plate, guide, card), view or view_of(plate)
     layers = _layers(guides)
     if card.first:
@@ -238,6 +245,8 @@ def _made(card: Card, numbers: Sequence[int], headers: Sequence[Header], answer:
     layers = answer.take()["alpha" if card.answers == "alpha" else "regions"]
     alphas = cast(Sequence[Pixels], layers.clamp(0, 1).numpy())
     for number, header, alpha in zip(numbers, headers, alphas, strict=True):
+        if not card.guides and not alpha.any():
+            header = header.with_attributes([Attribute(REMARK, "string", NO_SUBJECT)])
         pixels = np.array(alpha) if len(numbers) > 1 else alpha  # a view would keep the whole batch alive
         yield Frame(pixels, number, header)
 

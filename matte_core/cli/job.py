@@ -14,7 +14,7 @@ from matte_core.cli.screen import Screen
 from matte_core.engine.engine import Engine
 from matte_core.engine.running import run_with
 from matte_core.errors import Cancelled, FrameError
-from matte_core.frame import FrameRange
+from matte_core.frame import REMARK, FrameRange
 from matte_core.io.claims import Wanted
 from matte_core.io.writer import outputs, pending, stamped
 from matte_core.plan import Plan
@@ -103,6 +103,9 @@ class Job:
         files = Counter(number for _, numbers in pulls for number in numbers)
         run = run_with(self._engine, Plan(pulls), self.stop.check, keep_going=True)
         for frame in run:
+            remark = frame.header.attribute(REMARK)
+            if remark:
+                self.screen.note(f"frame {frame.number}: {remark}.")
             files[frame.number] -= 1
             if not files[frame.number]:
                 self._made.append(frame.number)

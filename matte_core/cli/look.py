@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,14 @@ from rich.table import Table
 from matte_core import __version__
 from matte_core.colour import load_config, resolve_space
 from matte_core.engine.engine import pick_device
-from matte_core.errors import MatteError
+from matte_core.errors import MatteError, UsageError
 from matte_core.frame import Header
 from matte_core.io.image import read_header
-from matte_core.models.base import Card
+from matte_core.models.base import Card, Weights
 from matte_core.models.catalogue import cards
 from matte_core.models.weights import PACKAGED, models_folder
 
+_LEAST = 64  # pixels a side of the picture that costs are measured on
 LIBRARIES = ("torch", "numpy", "opencv-python", "OpenImageIO", "opencolorio", "pymatting", "safetensors")
 
 
@@ -38,10 +41,15 @@ def _say(value: Any) -> None:
 
 @click.command()
 @click.option("--commercial-only", is_flag=True, help="Leave out models whose weights may not be used for paid work.")
+@click.option("--cost", is_flag=True, help="Run each on one picture: parameters, multiplications, seconds, memory.")
+@click.option("--size", default="1280x720", show_default=True, metavar="WIDTHxHEIGHT", help="Of that picture.")
 @click.option("--json", "machine", is_flag=True, help="The same as JSON.")
-def models(commercial_only: bool, machine: bool) -> None:
-    """List the models: what each needs, its weights, their licence, commercial use."""
+def models(commercial_only: bool, cost: bool, size: str, machine: bool) -> None:
+    """List the models: what each needs, its weights, their licence, commercial use; or what they cost."""
     shown = [card for card in cards() if not commercial_only or card.weights is None or card.weights.commercial]
+    if cost:
+        _costs(shown, size, machine)
+        return
     rows = [_row(card) for card in shown]
     if machine:
         _say(rows)
@@ -51,6 +59,25 @@ def models(commercial_only: bool, machine: bool) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     for row in rows:
         table.add_row(*(str(row[key]) for key in ("name", "title", "needs", "weights", "licence", "commercial_use")))
+    _show(table)
+
+
+def _costs(shown: Sequence[Card], size: str, machine: bool) -> None:
+    from matte_core.evaluate.price import price  # loads every solver
+
+    parts = size.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) >= _LEAST for part in parts):
+        raise UsageError(f"'{size}' is no size. Write WIDTHxHEIGHT, at least {_LEAST} a side, such as 1920x1080.")
+    width, height = map(int, parts)
+    prices = [price(card, height, width, pick_device()) for card in shown]
+    if machine:
+        _say([dataclasses.asdict(each) for each in prices])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("name", "parameters", "GMAC", "GFLOPs as in 2021", "processor s", "memory MB", "device MB", ""):
+        table.add_column(column, justify="left" if column in ("name", "") else "right", no_wrap=column == "name")
+    for each in prices:
+        table.add_row(each.name, *each.columns(), each.note)
     _show(table)
 
 
@@ -72,7 +99,9 @@ def _row(card: Card) -> dict[str, str]:
 def _where(card: Card) -> str:
     if card.weights is None or (PACKAGED / card.weights.file).is_file():
         return "in the package"
-    return "fetched" if (models_folder() / card.weights.file).is_file() else f"fetch: matte weights fetch {card.name}"
+    verb = "convert" if card.weights.convert else "fetch"
+    here = (models_folder() / card.weights.file).is_file()
+    return f"{verb}ed" if here else f"{verb}: matte weights {verb} {card.name}"
 
 
 @click.command()
@@ -159,7 +188,9 @@ def _weights() -> list[tuple[str, bool, str]]:
     for card in cards():
         if card.weights is not None:
             found = _where(card)
-            rows.append(
-                (f"weights of {card.name}", not found.startswith("fetch:") or bool(card.weights.repository), found)
-            )
+            rows.append((f"weights of {card.name}", ":" not in found or not _ships(card.weights), found))
     return rows
+
+
+def _ships(weights: Weights) -> bool:
+    return not weights.repository and not weights.convert

@@ -227,8 +227,7 @@ def planned_mattes(settings: Settings) -> Planned:
     model(settings.model)
     if settings.trimap_model != "none":
         model(settings.trimap_model)
-    if sum(map(bool, (settings.mask, settings.trimap, settings.instances))) != 1:
-        raise UsageError("give either --mask or --trimap, or --instances: the model must be told what to cut out.")
+    _check_guides(settings)
     plate = plate_source(
         settings.plate,
         layer=settings.layer,
@@ -254,6 +253,22 @@ def planned_mattes(settings: Settings) -> Planned:
     return Planned(receipts, wanted, device, settings.overwrite, notes)
 
 
+def _check_guides(settings: Settings) -> None:
+    """Raises UsageError where the model is told too little, or is told what it does not listen to."""
+    told = sum(map(bool, (settings.mask, settings.trimap, settings.instances)))
+    alone = not model(settings.model).card.guides
+    if alone and told:
+        raise UsageError(
+            f"{settings.model} finds the subject by itself and takes no mask, trimap or instances. "
+            "Leave them out, or choose another --model."
+        )
+    if not alone and told != 1:
+        raise UsageError(
+            "give either --mask or --trimap, or --instances: the model must be told what to cut out. "
+            "Models that need nothing find the subject by themselves: matte models"
+        )
+
+
 def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
     alpha = _estimated(settings, plate, wanted, device)
     alpha = ops.smooth_matte(plate, alpha, settings.smooth, settings.reach, settings.cuts)
@@ -262,6 +277,8 @@ def _alpha(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.de
 
 def _estimated(settings: Settings, plate: Shot, wanted: FrameRange, device: torch.device) -> Shot:
     name, precision, keyed = settings.model, settings.precision, model(settings.model).card.keyed
+    if not model(name).card.guides:
+        return matte_of(plate, Guide(), name, precision, device)
     if keyed and not settings.mask:
         raise UsageError(f"{name} goes from masks on keyframes. Give --mask FILE, and --keyframes where it is a still.")
     source = _named_masks(settings, plate, wanted) if settings.instances else _one_file(settings, wanted, keyed)

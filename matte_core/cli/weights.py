@@ -10,7 +10,7 @@ import click
 from matte_core.cli.screen import Screen
 from matte_core.errors import UsageError
 from matte_core.models.catalogue import model
-from matte_core.models.fetch import fetch
+from matte_core.models.fetch import convert, fetch
 
 
 @click.group()
@@ -36,6 +36,16 @@ def fetch_command(name: str, source: Path | None, non_commercial: bool, machine:
             )
     path = fetch(chosen, source)
     screen.note(f"{path.name} is in {path.parent}; {name} can be used.")
+
+
+@weights.command("convert")
+@click.argument("name")
+@click.option("--from", "source", type=click.Path(path_type=Path), required=True, help="Your own file.")
+@click.option("--json", "machine", is_flag=True, help="One JSON line per event.")
+def convert_command(name: str, source: Path, machine: bool) -> None:
+    """Convert a checkpoint of your own for the model NAME. Only tensors are read from it; nothing is fetched."""
+    path = convert(model(name), source)
+    Screen(machine).note(f"{path.name} is in {path.parent}; {name} can be used.")
 
 
 def _confirmed() -> bool:

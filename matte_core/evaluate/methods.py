@@ -68,7 +68,7 @@ def prepare(name: str, device: torch.device, precision: str) -> Solve:
         return _reference(name)
     engine = MeasuredEngine(device)
     chosen = model(name)
-    engine.step(chosen, *_small(chosen.card))
+    engine.step(chosen, *example(chosen.card))
     engine.stopwatch.take()
 
     def solve(question: Question) -> tuple[Pixels, Cost]:
@@ -112,7 +112,7 @@ def _reference(name: str) -> Solve:
 
     stopwatch = Stopwatch(torch.device("cpu"))
     solver = name.removesuffix(CLIPPED).removeprefix(REFERENCE)
-    pictures, guides = _small(Card(name, name))
+    pictures, guides = example(Card(name, name))
     reference_alpha(solver, pictures[0].numpy(), guides["trimap"][0, 0].numpy())
 
     def solve(question: Question) -> tuple[Pixels, Cost]:
@@ -134,12 +134,13 @@ def _clipped(pixels: Pixels, view: Any) -> Pixels:
     return srgb_encode(np.clip(solver_light(pixels, view), 0, 1))
 
 
-def _small(card: Card) -> tuple[Tensor, dict[str, Tensor]]:
-    """A small picture of a disc, and every guide the card asks for, to load and compile with."""
+def example(card: Card, height: int = _WARM_UP, width: int = _WARM_UP) -> tuple[Tensor, dict[str, Tensor]]:
+    """A picture of a disc a quarter as high as it, and every guide the card asks for, to load and measure with."""
     count = card.before + 1 + card.after
-    rows, columns = torch.meshgrid(*(torch.arange(_WARM_UP, dtype=torch.float32),) * 2, indexing="ij")
-    distance = torch.hypot(rows - _WARM_UP / 2, columns - _WARM_UP / 2)
-    colours = torch.stack([(distance < 16).float() * 0.5 + 0.1, rows / _WARM_UP, columns / _WARM_UP])
+    across = torch.arange(width, dtype=torch.float32)
+    rows, columns = torch.meshgrid(torch.arange(height, dtype=torch.float32), across, indexing="ij")
+    distance = torch.hypot(rows - height / 2, columns - width / 2) * _WARM_UP / height
+    colours = torch.stack([(distance < 16).float() * 0.5 + 0.1, rows / height, columns / width])
     trimap = torch.where(distance < 12, 1.0, torch.where(distance > 20, 0.0, 0.5))
     told = {"trimap": trimap[None], "background": colours.flip(0), "motion": torch.zeros_like(colours)}
     names = [*card.guides, *(["alpha"] if card.first else []), *(["motion"] if card.motion else [])]

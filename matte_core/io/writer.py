@@ -14,7 +14,7 @@ import numpy as np
 
 from matte_core import __version__
 from matte_core.errors import OutputError, SourceError, UsageError
-from matte_core.frame import Attribute, Frame, FrameRange, Header, Json, Window
+from matte_core.frame import REMARK, Attribute, Frame, FrameRange, Header, Json, Window
 from matte_core.io import atomic
 from matte_core.io.exr import decodes, write_picture
 from matte_core.io.image import FORMATS, read_header
@@ -177,7 +177,8 @@ def _write(job: Job) -> Result:
     for number in job.numbers:
         frames = [job.one(which, number) for which in range(len(job.shot.inputs))]
         _write_frame(job.shot, number, frames)
-        receipts.append(Frame(np.ones((1, 1, 1), np.float32), number, _RECEIPT))
+        remarks = [entry for entry in frames[0].header.metadata if entry.name == REMARK]
+        receipts.append(Frame(np.ones((1, 1, 1), np.float32), number, _RECEIPT.with_attributes(remarks)))
     return Result(receipts)
 
 

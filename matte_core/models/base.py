@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Weights:
     commercial: bool
     megabytes: float
     repository: str = ""  # id on the public model hub, "" when the file ships in the package
+    convert: str = ""  # which file of a person's own it is converted from, "" where it ships or is fetched
     origin: str = ""  # recipe, seed, iterations, data, machine: how the weights were made
 
 
@@ -37,7 +38,7 @@ class Card:
     """A model's declaration, which the engine obeys.
 
     answers       what `step` returns first
-    guides        guides it must be given
+    guides        guides it must be given; () for a model that finds the subject by itself
     keyed         whether its guides are given on keyframes alone: it carries them through the shot, both ways
     encoding      the light its pixels must be in: "display" is 0..1 after the shot's exposure, shoulder and
                   sRGB curve; "linear" is scene-linear Rec.709 times the shot's exposure, unclipped
@@ -50,6 +51,7 @@ class Card:
     batch         frames at once, speed only; `clip` frames that change each other's answer (0 = none)
     overlap       pixels of overlap when the picture is cut into tiles; None = it must see the whole frame
     multiple      width and height are padded to a multiple of this
+    smallest      pixels that the plate's shorter side must have
     side_limit    a longer picture is shown to it reduced to this, guides too, and its answer enlarged; 0 = none
     precisions    what it may run in; the first is the default on a CPU, the last on CUDA
     short_limit   a picture whose shorter side is longer is reduced to this by the model itself; 0 = none
@@ -77,6 +79,7 @@ class Card:
     clip: int = 0
     overlap: int | None = None
     multiple: int = 1
+    smallest: int = 1
     side_limit: int = 0
     precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = ("fp32",)
     short_limit: int = 0
@@ -96,6 +99,15 @@ class ModelChoice:
     name: str
     precision: str = "auto"
     kind: ClassVar[str] = "model"  # what a socket compares, as a shot's kind
+
+
+@runtime_checkable
+class Convertible(Protocol):
+    """A model that takes a file of weights in names that are not ours."""
+
+    def converted(self, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The file's tensors under our names, none missing, none left over. Raises ModelError."""
+        ...
 
 
 class MattingModel(Protocol):

@@ -26,6 +26,7 @@ CATALOGUE: dict[str, str] = {
     "random-walk": "matte_core.models.classic:RANDOM_WALK",
     "maggie-small": "matte_core.models.maggie:SMALL_IMAGE",
     "maggie-small-video": "matte_core.models.maggie:SMALL_VIDEO",
+    "portrait": "matte_core.models.portrait:PORTRAIT",
     "maggie-image": "matte_core.models.maggie:IMAGE",
     "maggie-video": "matte_core.models.maggie:VIDEO",
 }
@@ -46,10 +47,11 @@ def cards() -> list[Card]:
     return [model(name).card for name in CATALOGUE]
 
 
-def names(answers: str = "alpha", told: GuideName = "trimap") -> list[str]:
-    """Names of the models that answer with `answers`, alphas those told by `told`, whose weights are here."""
-    return [
-        card.name
-        for card in cards()
-        if card.answers == answers and (answers != "alpha" or told in card.guides) and there(card)
-    ]
+def names(answers: str = "alpha", told: GuideName | None = "trimap") -> list[str]:
+    """Names of the models that answer with `answers`, alphas those told by `told` (None: by nothing but the plate),
+    whose weights are here."""
+
+    def fits(card: Card) -> bool:
+        return answers != "alpha" or (told in card.guides if told else not card.guides)
+
+    return [card.name for card in cards() if card.answers == answers and fits(card) and there(card)]

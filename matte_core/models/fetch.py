@@ -1,16 +1,21 @@
-"""Weights that do not ship with Matte: brought from the public model hub, or taken from a file, and noted."""
+"""Weights that do not ship with Matte: brought from the public model hub, taken or converted from a file, and noted."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from matte_core.errors import ModelError
-from matte_core.models.base import MattingModel
+from matte_core.models.base import Convertible, MattingModel
 from matte_core.models.weights import models_folder, note_of, sha256
 
 HUB_FILE = "model.safetensors"
@@ -24,21 +29,63 @@ def fetch(chosen: MattingModel, source: Path | None = None) -> Path:
     """
     card = chosen.card
     if card.weights is None or not card.weights.repository:
-        raise ModelError(f"{card.name} has no weights to fetch: it needs none, or they ship with Matte.")
+        raise ModelError(f"{card.name} has no weights to fetch: it needs none, they ship, or they are converted.")
+    repository = card.weights.repository
+
+    def bring(fresh: Path) -> None:
+        given = _downloaded(repository, fresh.parent) if source is None else source
+        if given != fresh:
+            shutil.copyfile(given, fresh)
+
+    return _put(chosen, bring, repository)
+
+
+def convert(chosen: MattingModel, source: Path) -> Path:
+    """The file of the model's weights in the models folder, converted from a person's own checkpoint `source`.
+
+    Nothing but tensors is read from it. Every tensor must find its place in the network, with its shape. Raises
+    ModelError; what was there before stays.
+    """
+    if not isinstance(chosen, Convertible) or chosen.card.weights is None or not chosen.card.weights.convert:
+        raise ModelError(f"{chosen.card.name} takes no converted weights. See: matte models")
+    tensors = chosen.converted(_checkpoint(source))
+
+    def bring(fresh: Path) -> None:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, fresh)
+
+    return _put(chosen, bring, str(source.name))
+
+
+def _checkpoint(source: Path) -> Mapping[str, Any]:
+    """What a checkpoint holds, tensors only. Raises ModelError where it cannot be read so."""
+    try:
+        if source.suffix == ".safetensors":
+            return dict(load_file(source))
+        read = torch.load(source, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError, SafetensorError, EOFError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise ModelError(f"{source} cannot be read as a file of tensors ({reason}). Bring the file again.") from None
+    if not isinstance(read, Mapping):
+        raise ModelError(f"{source} holds no tensors by name. Bring a checkpoint.")
+    return read
+
+
+def _put(chosen: MattingModel, bring: Callable[[Path], None], origin: str) -> Path:
+    """The file that `bring` makes, in the models folder, once it loads into the network; its sha256 noted beside it."""
+    card = chosen.card
+    assert card.weights is not None
     folder = models_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            given = _downloaded(card.weights.repository, Path(scratch)) if source is None else source
             fresh = Path(scratch) / card.weights.file
-            if given != fresh:
-                shutil.copyfile(given, fresh)
+            bring(fresh)
             found = sha256(fresh)
             if card.weights.sha256 and found != card.weights.sha256:
-                raise ModelError(f"{given.name} is not the file that {card.name} was made with. Fetch it again.")
+                raise ModelError(f"{origin} is not the file that {card.name} was made with. Fetch it again.")
             chosen.load(fresh, torch.device("cpu"))
             target = folder / card.weights.file
-            note = {"sha256": found, "licence": card.weights.licence, "repository": card.weights.repository}
+            note = {"sha256": found, "licence": card.weights.licence, "repository": origin}
             beside = Path(scratch) / "note.json"
             beside.write_text(json.dumps(note, indent=1), encoding="utf-8")
             fresh.replace(target)

@@ -37,13 +37,15 @@ def find(card: Card, folders: Sequence[Path] = ()) -> Path | None:
     places = [folder / card.weights.file for folder in (PACKAGED, *folders, models_folder())]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        cure = f"Run: matte weights fetch {card.name}" if card.weights.repository else "Install Matte again."
-        raise ModelError(f"the weights {card.weights.file} of {card.name} are in none of {_spell(places)}. {cure}")
+        raise ModelError(
+            f"the weights {card.weights.file} of {card.name} are in none of {_spell(places)}. {cure(card)}"
+        )
     expected = card.weights.sha256 or noted(path).get("sha256", "")
     if not expected:
+        again = "convert" if card.weights.convert else "fetch"
         raise ModelError(
             f"{path.name} was put there by hand, and nothing says what it is. "
-            f"Run: matte weights fetch {card.name} --from {path}"
+            f"Run: matte weights {again} {card.name} --from {path}"
         )
     found = sha256(path)
     if found != expected:
@@ -52,6 +54,15 @@ def find(card: Card, folders: Sequence[Path] = ()) -> Path | None:
             f"{expected[:12]}…). Delete it and fetch it again."
         )
     return path
+
+
+def cure(card: Card) -> str:
+    """What to do where the card's weights are not here: one sentence."""
+    if card.weights is not None and card.weights.convert:
+        return f"Bring {card.weights.convert}, and run: matte weights convert {card.name} --from FILE"
+    if card.weights is not None and card.weights.repository:
+        return f"Run: matte weights fetch {card.name}"
+    return "Install Matte again."
 
 
 def there(card: Card) -> bool:

@@ -15,8 +15,10 @@ from matte_core.errors import ModelError, OutputError, SourceError, UsageError
 from matte_core.train.checkpoint import Run, read_tensors
 from matte_core.train.material import load_material
 from matte_core.train.plot import save_curve
-from matte_core.train.recipe import Recipe, parse_recipe
+from matte_core.train.recipe import Optimisation, Recipe, parse_recipe
 from matte_core.train.tasks import Batch, Progress, Task
+
+_DROP = 0.1  # what the rate falls to at each drop
 
 
 def train(
@@ -62,7 +64,7 @@ def step(run: Run, recipe: Recipe, task: Task, batch: Batch, device: torch.devic
     """One iteration on `run`, in place; returns the losses by name, and their weighted sum as "total"."""
     plan = recipe.optimisation
     for group in run.optimiser.param_groups:
-        group["lr"] = plan.rate * group.get("share", 1.0) * _rate(run.iteration, plan.warm_up, plan.iterations)
+        group["lr"] = plan.rate * group.get("share", 1.0) * _rate(run.iteration, plan)
     with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bf16"):
         answer = task.answer(run.net, batch)
     total, parts = task.loss(answer, batch)
@@ -117,10 +119,12 @@ def _prepare(task: Task, data: Path | None, folder: Path, progress: Progress) ->
     task.prepare(folder, load_material(data), progress)
 
 
-def _rate(iteration: int, warm_up: int, iterations: int) -> float:
-    """The share of the full learning rate at `iteration`: a ramp, then a cosine down to a fiftieth."""
-    ramp = min(1.0, (iteration + 1) / max(warm_up, 1))
-    return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / iterations)))
+def _rate(iteration: int, plan: Optimisation) -> float:
+    """The share of the full learning rate at `iteration`: a ramp, then the plan's drops, or a cosine to a fiftieth."""
+    ramp = min(1.0, (iteration + 1) / max(plan.warm_up, 1))
+    if plan.drops:
+        return float(ramp * _DROP ** sum(iteration >= drop for drop in plan.drops))
+    return ramp * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / plan.iterations)))
 
 
 @torch.no_grad()

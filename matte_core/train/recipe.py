@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Optimisation:
-    """AdamW with `betas` (with `decay` 0 it is Adam), a warm-up and a cosine down to a fiftieth; `average` is the decay
-    of the averaged weights; with `precision` "bf16" the network's convolutions run in half the bits, its weights stay
-    in float32."""
+    """AdamW with `betas` (with `decay` 0 it is Adam), a warm-up, and a cosine down to a fiftieth or a tenth of the rate
+    from each of `drops` on; `average` is the decay of the averaged weights; with `precision` "bf16" the network's
+    convolutions run in half the bits, its weights stay in float32."""
 
     iterations: int = 2000
     batch: int = 8
@@ -27,6 +27,7 @@ class Optimisation:
     betas: tuple[float, float] = (0.9, 0.98)
     warm_up: int = 50
     clip: float = 1.0
+    drops: tuple[int, ...] = ()
     average: float = 0.998
     precision: Literal["fp32", "bf16"] = "fp32"
 

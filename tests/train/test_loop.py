@@ -176,7 +176,8 @@ def test_a_recipe_is_read_strictly() -> None:
             parse_recipe(f'name = "a"\n{wrong}\n')
 
 
-PUBLISHED = ("adaption", "net_m_published")  # of the published size, and trained from weights or data of one's own
+# Of the published size, and trained from weights or data of one's own.
+PUBLISHED = ("adaption", "net_m_published", "portrait_published")
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)

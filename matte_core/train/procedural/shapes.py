@@ -20,6 +20,7 @@ from matte_core.train.procedural.fields import (
     streak_kernel,
     union,
 )
+from matte_core.train.procedural.figures import make_figure
 from matte_core.train.procedural.outlines import Body, Points, make_body
 from matte_core.train.procedural.palettes import vivid
 from matte_core.train.procedural.strands import (
@@ -190,6 +191,11 @@ def _defocused(random: Random, size: int) -> Shape:
     return replace(shape, alpha=convolve(shape.alpha, disc_kernel(log_uniform(random, 2, 12))))
 
 
+def _figure(random: Random, size: int) -> Shape:
+    figure = make_figure(random, size)
+    return Shape(figure.alpha, figure.colour, True)
+
+
 def _over(shape: Shape, drawing: Drawing) -> Shape:
     weight = drawing.presence[..., None]
     shade = shape.shade * (1 - weight) + drawing.colour * weight
@@ -216,4 +222,5 @@ KINDS: dict[str, Callable[[Random, int], Shape]] = {
     "smoke": _smoke,
     "motion": _moving,
     "defocus": _defocused,
+    "figure": _figure,
 }

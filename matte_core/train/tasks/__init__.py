@@ -17,6 +17,7 @@ TASKS = {
     "net_m": "matte_core.train.tasks.net_m:NetMTask",
     "net_t": "matte_core.train.tasks.net_t:NetTTask",
     "maggie": "matte_core.train.tasks.maggie:MaggieTask",
+    "portrait": "matte_core.train.tasks.portrait:PortraitTask",
     "adaption": "matte_core.train.tasks.adaption:AdaptionTask",
     "dvm": "matte_core.train.tasks.dvm:DVMTask",
     "propagation": "matte_core.train.tasks.propagation:PropagationTask",
