@@ -14,7 +14,7 @@ import numpy as np
 
 from matte_core.errors import OutputError, SourceError
 from matte_core.frame import Frame, Pixels, header_from_json, header_to_json
-from matte_core.shot import Job
+from matte_core.verb import Job
 
 _ZERO, _ONE = np.uint32(0), np.float32(1).view(np.uint32)
 

@@ -16,7 +16,8 @@ from matte_core.compose import disc, total
 from matte_core.errors import SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
 from matte_core.late import late
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 cv2 = late("cv2")
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange, Json, Pixels
 from matte_core.late import late
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 cv2 = late("cv2")
 

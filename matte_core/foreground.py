@@ -13,7 +13,8 @@ from torch.nn import functional
 from matte_core.compose import total
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 REGULARISATION = 1e-5  # how much neighbours agree where alpha is flat
 GRADIENT = 1.0  # how much more they do across a change of alpha

@@ -18,7 +18,8 @@ from matte_core.io.image import read_header
 from matte_core.io.reader import read_sequence
 from matte_core.io.sequence import Missing, find
 from matte_core.pull import frames as pulled
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 RULES: Mapping[str, str] = {
     "share": "where the sum of the instances is above 1, each is divided by it",

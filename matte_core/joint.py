@@ -16,7 +16,8 @@ from matte_core.frame import Pixels
 from matte_core.guide import Guide, Matte
 from matte_core.matting import REGIONS, matte_of, regions_of, view_of
 from matte_core.models.layers.fusion import hard_fusion, soft_fusion
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 FUSIONS = {"hard": hard_fusion, "soft": soft_fusion}
 FUSION = "hard"  # the better one on held-out pictures, by the sum of absolute differences

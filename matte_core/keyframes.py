@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange, Json, Pixels
 from matte_core.late import late
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
 from matte_core.trimap import distance
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 cv2 = late("cv2")
 

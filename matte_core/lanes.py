@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from matte_core.errors import FrameError
 from matte_core.plan import Unit
-from matte_core.shot import Job, Result
+from matte_core.verb import Job, Result
 
 LANES: Mapping[str, int] = {"read": 2, "compute": 1, "write": 1, "finish": 1}  # threads beside the caller's own
 AHEAD_ON_DEVICE = 2  # units that a device may have begun and not given back

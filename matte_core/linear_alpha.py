@@ -14,7 +14,8 @@ from matte_core.errors import UsageError
 from matte_core.foreground import foreground_and_background
 from matte_core.frame import FrameRange, Pixels
 from matte_core.matting import view_of
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 _APART = 2e-3  # squared difference of foreground and background below which their light says nothing
 

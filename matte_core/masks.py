@@ -10,7 +10,8 @@ import numpy as np
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, FrameRange
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # a layer's name that compositing programs keep
 UNNAMED = ("a", "matte", "mask", "trimap", "y", "seen")  # names of a single layer, which say nothing of the subject

@@ -29,9 +29,10 @@ from matte_core.models.base import Card
 from matte_core.models.catalogue import model
 from matte_core.models.weights import cure, sum_of, there
 from matte_core.pull import frames
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
-from matte_core.takes import begins_take, cuts_of, takes
+from matte_core.shot import Shot, make
+from matte_core.takes import cuts_of, cuts_seen, stretches, takes
 from matte_core.trimap import describe_guide, snap, trimap_from_mask
+from matte_core.verb import Declaration, Job, Result, Verb, register
 from matte_core.video import windowed_matte
 from matte_core.windows import over_window_of
 
@@ -220,8 +221,8 @@ def _estimate(job: Job) -> Result:
     view = View.from_parameters(job.parameter("view"))
     light = solver_light if chosen.card.encoding == "linear" else encode_for_network
     precision, half = job.parameter("precision"), job.parameter("half")
-    for numbers in _stretches(job):
-        state = None if numbers[0] in _cuts(job) else state
+    for numbers in stretches(job):
+        state = None if numbers[0] in cuts_seen(job) else state
         plate = _batch([over(frame.pixels) for frame in _window(job, 0, numbers)])
         guides = {
             name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
@@ -259,33 +260,13 @@ def _window(job: Job, which: int, numbers: Sequence[int]) -> list[Frame]:
     declared = job.shot.declaration
     first = declared.needed(job.shot, which, numbers[0])
     every = [*first, *(declared.needed(job.shot, which, number)[-1] for number in numbers[1:])]
-    cuts = _cuts(job)
+    cuts = cuts_seen(job)
     begin = max((cut for cut in cuts if cut <= numbers[0]), default=every[0])
     after = min((cut for cut in cuts if cut > numbers[-1]), default=every[-1] + 1)
     inside = [number for number in every if begin <= number < after]
     if model(job.parameter("model")).card.ends == "cut":
         return [job.frames[which][number] for number in dict.fromkeys(inside) if number in job.shot.frames]
     return [job.frames[which][min(max(number, inside[0]), inside[-1])] for number in every]
-
-
-def _cuts(job: Job) -> list[int]:
-    """Numbers at which new takes begin, of the shot or of what the job sees of it."""
-    known = job.shot.parameters.get("cuts", ())
-    return [n for n, frame in job.frames[-1].items() if begins_take(frame)] if known is None else list(known)
-
-
-def _stretches(job: Job) -> list[list[int]]:
-    """The job's numbers, cut wherever the shot has a frame between two of them, and at cuts: context must be of
-    neighbours."""
-    stretches: list[list[int]] = []
-    frames, cuts = job.shot.frames, _cuts(job)
-    for number in job.numbers:
-        follows = bool(stretches) and frames.position(stretches[-1][-1]) + 1 == frames.position(number)
-        if follows and number not in cuts:
-            stretches[-1].append(number)
-        else:
-            stretches.append([number])
-    return stretches
 
 
 def _told(name: str, pixels: Pixels) -> Tensor:

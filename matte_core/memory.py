@@ -9,7 +9,8 @@ import numpy as np
 
 from matte_core.errors import SourceError, UsageError
 from matte_core.frame import Frame, FrameRange, Header, Json, Pixels
-from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
+from matte_core.shot import Kind, Shot, make
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 Pictures = Callable[[int], Pixels]  # the picture at a place, 0 for the first: (C, H, W) float32
 EVERY = "every"

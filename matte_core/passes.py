@@ -23,8 +23,9 @@ from matte_core.keyframes import neighbours, pairs_of
 from matte_core.matting import refuse_useless, settings_of, shown, view_of
 from matte_core.models.catalogue import model
 from matte_core.models.weights import there
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, read_again, register
+from matte_core.shot import Shot, make, read_again
 from matte_core.takes import begins_take, cuts_of, takes
+from matte_core.verb import Declaration, Job, Result, Verb, register
 from matte_core.windows import over_window_of
 
 LOST = "matte/lost"  # in a frame's header: no keyframe of its take lies on this side

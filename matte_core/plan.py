@@ -14,7 +14,8 @@ from typing import Protocol
 
 from matte_core.errors import UsageError
 from matte_core.frame import Frame
-from matte_core.shot import VERBS, Shot
+from matte_core.shot import Shot
+from matte_core.verb import VERBS
 
 Key = tuple[int, int]  # (identity of a shot, frame number)
 

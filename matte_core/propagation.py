@@ -24,10 +24,11 @@ from matte_core.keyframes import pairs_of
 from matte_core.matting import REGIONS, view_of
 from matte_core.models.catalogue import model
 from matte_core.models.weights import sum_of
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
 from matte_core.smoothing import chain, encoded, flows_of
 from matte_core.temporal import step_of, unbroken
 from matte_core.trimap import snap
+from matte_core.verb import Declaration, Job, Result, Verb, register
 from matte_core.windows import over_window_of
 
 PROPAGATION_MODEL = "trimap-propagation-small"

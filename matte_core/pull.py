@@ -22,7 +22,8 @@ from matte_core.frame import Frame
 from matte_core.lanes import LANES, Begun, Lanes
 from matte_core.patience import AtDisk
 from matte_core.plan import Key, Plan, Unit, needs_of
-from matte_core.shot import VERBS, Job, Result, Shot
+from matte_core.shot import Shot
+from matte_core.verb import VERBS, Job, Result
 
 BUDGET = 600_000_000  # bytes of frames that may live ahead of the awaited one
 SERIAL: Mapping[str, int] = {}

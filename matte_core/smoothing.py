@@ -17,9 +17,10 @@ from matte_core.errors import SourceError, UsageError
 from matte_core.flow import agreement, chained, ends, inside, motion, reduced, reduced_size, sampled
 from matte_core.frame import Attribute, Frame, FrameRange, Header, Json, Pixels, Window
 from matte_core.motion_filter import Neighbour, filtered, slopes
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
 from matte_core.takes import CUT, cuts_of
 from matte_core.temporal import is_cut, step_of, unbroken
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 MOST = 1280  # pixels along the long side in which motion and slopes are measured
 FLOW = ("ahead.x", "ahead.y", "back.x", "back.y", "ahead.agreement", "back.agreement")

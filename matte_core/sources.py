@@ -9,7 +9,8 @@ from matte_core.colour import REC709_TAGS, View, linear_light, load_config, make
 from matte_core.frame import FrameRange
 from matte_core.io.reader import Nan, hold, read_sequence, with_colour
 from matte_core.io.sequence import Missing
-from matte_core.shot import Job, Kind, Result, Shot, Verb, make, register
+from matte_core.shot import Kind, Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 
 def plate_source(

@@ -12,8 +12,9 @@ from matte_core.errors import UsageError
 from matte_core.flow import reduced
 from matte_core.frame import Attribute, Frame, FrameRange, Json, Window
 from matte_core.pull import frames
-from matte_core.shot import Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
 from matte_core.temporal import LOOKED_AT, is_cut
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 CUT = "matte/cut"  # in a frame's header: a new take begins here
 NONE = "none"  # in place of frame numbers: the shot is one take, whatever it looks like
@@ -49,6 +50,26 @@ def takes(plate: Shot, view: View) -> Shot:
 def begins_take(frame: Frame) -> bool:
     """Whether a frame of `takes` begins a new take."""
     return frame.header.attribute(CUT) is not None
+
+
+def cuts_seen(job: Job) -> list[int]:
+    """Numbers at which new takes begin, of the shot or of what the job sees of it."""
+    known = job.shot.parameters.get("cuts", ())
+    return [n for n, frame in job.frames[-1].items() if begins_take(frame)] if known is None else list(known)
+
+
+def stretches(job: Job) -> list[list[int]]:
+    """The job's numbers, cut wherever the shot has a frame between two of them, and at cuts: context must be of
+    neighbours."""
+    found: list[list[int]] = []
+    frames, cuts = job.shot.frames, cuts_seen(job)
+    for number in job.numbers:
+        follows = bool(found) and frames.position(found[-1][-1]) + 1 == frames.position(number)
+        if follows and number not in cuts:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return found
 
 
 def find_cuts(plate: Shot, view: View) -> Iterator[tuple[int, bool]]:

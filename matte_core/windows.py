@@ -9,7 +9,8 @@ import numpy as np
 from matte_core.errors import UsageError
 from matte_core.frame import Frame, Pixels, Window
 from matte_core.io.windows import place
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 
 def over_window_of(plate: Shot, shot: Shot, what: str, other: str = "plate") -> Shot:

@@ -19,6 +19,7 @@ LAYERS = [
         "frame",
         "aside",
         "shot",
+        "verb",
         "plan",
         "lanes",
         "pull",

@@ -10,7 +10,8 @@ import pytest
 
 from matte_core.farm import Seams, cut, seams
 from matte_core.frame import FrameRange
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 
 def nothing(job: Job) -> Result:

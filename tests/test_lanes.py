@@ -13,7 +13,8 @@ from matte_core.errors import FrameError
 from matte_core.frame import Frame, FrameRange, Header, Window
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 HEADER = Header(Window(0, 0, 1, 1), Window(0, 0, 1, 1))
 

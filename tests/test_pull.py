@@ -17,7 +17,8 @@ from matte_core.errors import Cancelled, FrameError, OutputError, SourceError
 from matte_core.frame import Frame, FrameRange, Header, Window
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make, read_again
+from matte_core.shot import Shot, make, read_again
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 HEADER = Header(Window(0, 0, 1, 1), Window(0, 0, 1, 1))
 PRIME = 65521  # values stay whole numbers that float32 holds exactly

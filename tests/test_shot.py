@@ -11,7 +11,8 @@ import pytest
 
 from matte_core.errors import UsageError
 from matte_core.frame import Attribute, Frame, FrameRange, Header, Window
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 HEADER = Header(Window(-8, -8, 496, 286), Window(0, 0, 480, 270), metadata=(Attribute("reelName", "string", "A001"),))
 

@@ -15,7 +15,8 @@ from matte_core.io.image import FileInfo, read_attributes, read_header
 from matte_core.io.reader import read_sequence
 from matte_core.io.sequence import Found, Missing, find
 from matte_core.pull import frames as pulled
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 TYPE_NAME = "CryptoObject"  # what the Cryptomatte is called in files written here
 _LONGEST_MANIFEST = 1 << 28

@@ -17,7 +17,8 @@ from matte_core.io.image import MOST_SAMPLES, FileInfo, Part, read_header, read_
 from matte_core.io.sequence import Found, Missing, Pattern, find
 from matte_core.io.windows import place, spell, union
 from matte_core.patience import attended
-from matte_core.shot import Declaration, Job, Kind, Result, Shot, Verb, make, register
+from matte_core.shot import Kind, Shot, make
+from matte_core.verb import Declaration, Job, Result, Verb, register
 
 Nan = Literal["error", "repair"]
 

@@ -22,7 +22,8 @@ from matte_core.io.outputs import CODECS, DEPTHS, check_channels, check_storage
 from matte_core.io.reader import files_behind
 from matte_core.io.sequence import Pattern, one_file, output_file, parse
 from matte_core.io.windows import spell
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb, register
 
 __all__ = [
     "CODECS",

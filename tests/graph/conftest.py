@@ -14,7 +14,8 @@ from matte_core.frame import Frame, FrameRange, Header, Window
 from matte_core.graph import run_workflow
 from matte_core.op import OPS, Output, flag, integer, matte, number, op, plate, text
 from matte_core.paths import Roots
-from matte_core.shot import VERBS, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Job, Result, Verb
 
 HEADER = Header(Window(0, 0, 1, 1), Window(0, 0, 1, 1))
 PLATE = [Output("plate", "plate", "the plate")]

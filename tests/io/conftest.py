@@ -14,7 +14,8 @@ from matte_core.frame import Frame
 from matte_core.io.reader import read_sequence
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "exr"
 

@@ -17,7 +17,8 @@ from matte_core.frame import Frame, Pixels
 from matte_core.io.kept import KeptFrames
 from matte_core.plan import Plan
 from matte_core.pull import LANES, Run
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 SIZE = (1, 24, 40)
 

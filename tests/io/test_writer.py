@@ -16,7 +16,8 @@ from matte_core.frame import Attribute, Frame, FrameRange
 from matte_core.io.image import read_header
 from matte_core.io.reader import read_sequence
 from matte_core.io.writer import finished, pending, write_frames
-from matte_core.shot import Job, Result, Shot, Verb, make, register
+from matte_core.shot import Shot, make
+from matte_core.verb import Job, Result, Verb, register
 
 Picture = Callable[..., Path]
 Noise = Callable[..., Any]

@@ -48,7 +48,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_without_its_weights_is_not_offered_and_says_why() -> None:
-    assert names(told="instances") == [] and "maggie-video" not in names()
+    assert "maggie-small" in names(told="instances")
+    assert "maggie-video" not in names(told="instances") and "maggie-video" not in names()
     plate, masks = a_plate(), some_masks()
     with pytest.raises(ModelError, match=r"the weights of maggie-video are not here. Run: matte weights fetch"):
         ops.instance_matte(plate, masks, "maggie-video")
@@ -58,7 +59,7 @@ def test_a_model_without_its_weights_is_not_offered_and_says_why() -> None:
 def test_brought_weights_are_proven_noted_and_checked_from_then_on(weights: Path) -> None:
     path = fetch(maggie.VIDEO, weights)
     assert path == find(maggie.VIDEO.card) and len(sum_of(maggie.VIDEO.card)) == 64
-    assert names(told="instances") == ["maggie-video"]
+    assert "maggie-video" in names(told="instances")
     with path.open("ab") as file:
         file.write(b"x")
     with pytest.raises(ModelError, match="is not the file that maggie-video was made with"):

@@ -20,8 +20,9 @@ from matte_core.io.writer import write_frames
 from matte_core.memory import hold
 from matte_core.op import OPS, Op, Output, choice, flag, integer, matte, number, op, plate, text
 from matte_core.pull import frames
-from matte_core.shot import VERBS, Declaration, Job, Result, Shot, Verb, make
+from matte_core.shot import Shot, make
 from matte_core.sources import plate_source
+from matte_core.verb import VERBS, Declaration, Job, Result, Verb
 
 ROOT = Path(__file__).resolve().parents[2]
 PACK = "matte_pack"
