@@ -16,7 +16,7 @@ Pixels = NDArray[np.float32]
 Json = Any  # a value that `json.dumps` takes
 
 REMARK = "matte/remark"  # the entry of a frame's header that a person should read
-_PIECE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:[x:](\d+))?)?")
+_PIECE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?")
 _MOST_FRAMES = 1_000_000
 
 
@@ -106,7 +106,7 @@ class FrameRange(Sequence[int]):
 
     @classmethod
     def parse(cls, text: str) -> FrameRange:
-        """Frame numbers of "1001-1100", "1001-1100x2" (every second; so is "1001-1100:2") and commas between them.
+        """Frame numbers of "1001-1100", "1001-1100x2" (every second) and commas between them.
 
         Raises UsageError for anything else.
         """
