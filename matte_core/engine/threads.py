@@ -38,7 +38,8 @@ def in_lane(device: torch.device) -> Callable[[], AbstractContextManager[None]]:
             torch.set_num_threads(count)  # of this thread
             known.count = count
         numba = sys.modules.get("numba")
-        if numba is not None:
+        if hasattr(numba, "set_num_threads"):  # another lane may be in the middle of importing it
+            assert numba is not None
             numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
         with torch.inference_mode():
             yield
