@@ -12,7 +12,8 @@ from matte_core.engine.threads import in_lane
 
 
 def test_a_lane_sets_the_threads_of_numba_once_it_is_imported_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    numba, told = ModuleType("numba"), []
+    told: list[int] = []
+    numba = ModuleType("numba")
     monkeypatch.setitem(sys.modules, "numba", numba)
     inside = in_lane(torch.device("cpu"))
     with inside():
