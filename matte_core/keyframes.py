@@ -59,6 +59,30 @@ def pairs_of(have: FrameRange, keys: str) -> list[tuple[int, int]]:
     )
 
 
+def keys_within(guide: Shot, frames: FrameRange, keys: str) -> list[tuple[int, int]]:
+    """The pairs of `pairs_of` that lie in `frames`, the plate's; a still without a number is its first frame.
+
+    Raises UsageError where a key is named that is in neither, or no key is in the plate.
+    """
+    if not keys.strip() and len(guide.frames) == 1 and guide.frames[0] not in frames:
+        return [(frames[0], guide.frames[0])]
+    pairs = pairs_of(guide.frames, keys)
+    if keys.strip():
+        outside = [key for key, _ in pairs if key not in frames]
+        if outside:
+            raise UsageError(f"keyframe {outside[0]} is outside the shot ({frames}). Name frames that it has.")
+    inside = [pair for pair in pairs if pair[0] in frames]
+    if not inside:
+        raise UsageError(f"no keyframe: the guide has frames {guide.frames}, the plate {frames}. Name keyframes of it.")
+    return inside
+
+
+def without_keys(parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A verb's recipe without its keyframes, where each frame's own keys come with the frames that it needs: so a new
+    keyframe makes no more frames anew than look at it."""
+    return {name: value for name, value in parameters.items() if name != "keys"}
+
+
 def neighbours(keys: list[list[int]], number: int) -> tuple[list[int], list[int], float]:
     """The (keyframe, guide's frame) at or before `number` and the one after, and how far between them it lies, 0..1."""
     after = bisect_right([key for key, _ in keys], number)

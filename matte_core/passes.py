@@ -19,7 +19,7 @@ from matte_core.engine.engine import Engine
 from matte_core.errors import ModelError, SourceError, UsageError
 from matte_core.frame import Attribute, Frame, FrameRange, Json, Pixels
 from matte_core.guide import Matte
-from matte_core.keyframes import neighbours, pairs_of
+from matte_core.keyframes import keys_within, neighbours, without_keys
 from matte_core.matting import refuse_useless, settings_of, shown, view_of
 from matte_core.models.catalogue import model
 from matte_core.models.weights import there
@@ -63,7 +63,7 @@ def carried_from_keys(
     if direction not in DIRECTIONS:
         raise UsageError(f"'{direction}' is no direction. Choose one of: {', '.join(DIRECTIONS)}.")
     placed = over_window_of(plate, guide, "mask")
-    pairs, known = _keys(placed, plate.frames, keys), cuts_of(cuts, plate.frames)
+    pairs, known = keys_within(placed, plate.frames, keys), cuts_of(cuts, plate.frames)
     _refuse_takes_without_key([key for key, _ in pairs], known or (), plate.frames, direction)
     refuse_useless(placed, card.guides[0], FrameRange(number for _, number in pairs))
     view = view or view_of(plate)
@@ -88,21 +88,6 @@ def _pass(plate: Shot, guide: Shot, told: Mapping[str, Json], backward: bool, na
         header=header,
         channels=names,
     )
-
-
-def _keys(guide: Shot, frames: FrameRange, keys: str) -> list[tuple[int, int]]:
-    """(keyframe, the guide's frame) in order. Raises UsageError where one is in neither, or none is in the plate."""
-    if not keys.strip() and len(guide.frames) == 1 and guide.frames[0] not in frames:
-        return [(frames[0], guide.frames[0])]  # a still without a number of its own
-    pairs = pairs_of(guide.frames, keys)
-    if keys.strip():
-        outside = [key for key, _ in pairs if key not in frames]
-        if outside:
-            raise UsageError(f"keyframe {outside[0]} is outside the shot ({frames}). Name frames that it has.")
-    inside = [pair for pair in pairs if pair[0] in frames]
-    if not inside:
-        raise UsageError(f"no keyframe: the mask has frames {guide.frames}, the plate {frames}. Name keyframes of it.")
-    return inside
 
 
 def _refuse_takes_without_key(keys: Sequence[int], cuts: Sequence[int], frames: FrameRange, direction: str) -> None:
@@ -216,10 +201,5 @@ def _place(parameters: Mapping[str, Json], number: int) -> Json:
     return [first, last, share]
 
 
-def _without_keys(parameters: Mapping[str, Json]) -> Mapping[str, Json]:
-    """What a frame's stamp says of the pass in general; its own keys come with the frames that it needs."""
-    return {name: value for name, value in parameters.items() if name != "keys"}
-
-
-register(Verb("carry from keys", _carry, declare=_declare_pass, recipe=_without_keys))
-register(Verb("between keys", _blend, declare=_declare_blend, source=_place, recipe=_without_keys))
+register(Verb("carry from keys", _carry, declare=_declare_pass, recipe=without_keys))
+register(Verb("between keys", _blend, declare=_declare_blend, source=_place, recipe=without_keys))

@@ -20,7 +20,7 @@ from matte_core.engine.engine import Engine, pick_precision
 from matte_core.errors import UsageError
 from matte_core.flow import reduced
 from matte_core.frame import Frame, Json
-from matte_core.keyframes import pairs_of
+from matte_core.keyframes import keys_within, without_keys
 from matte_core.matting import REGIONS, view_of
 from matte_core.models.catalogue import model
 from matte_core.models.weights import sum_of
@@ -49,22 +49,17 @@ def propagated_trimap(
 ) -> Shot:
     """Trimaps (K, H, W) of 0, 0.5 and 1 for all frames of `plate`, from the frames of `guide` that are keyframes.
 
-    keys  numbers of the keyframes, such as "1001,1040"; empty: every frame that the guide has. Where the guide has
-          other numbers and as many frames, its frames are put on these numbers in their order
+    keys  numbers of the keyframes, such as "1001,1040"; empty: every frame that the guide has, or the plate's first
+          where it is a still. Where the guide has other numbers and as many frames, its frames are put on these numbers
     name  the model; cuts as for Smooth Matte: flow is not followed over them, and no keyframe beyond one is carried
 
     On a keyframe the trimap is that key. Raises UsageError where there is no keyframe, one is not in the plate, or the
     model does not propagate trimaps.
     """
     card = model(name).card
-    if card.answers != "trimap" or "trimap" not in card.guides:
+    if not card.propagates:
         raise UsageError(f"{name} does not propagate trimaps. See: matte models")
-    pairs = pairs_of(guide.frames, keys)
-    outside = [key for key, _ in pairs if key not in plate.frames]
-    if outside:
-        raise UsageError(
-            f"keyframe {outside[0]} is not in the plate ({plate.frames}). Name keyframes by the plate's frame numbers."
-        )
+    pairs = keys_within(guide, plate.frames, keys)
     view, drawn = view_of(plate), over_window_of(plate, guide, "trimap")
     seen = encoded(plate, view)
     told: dict[str, Json] = {"keys": [list(pair) for pair in pairs], "step": step_of(plate.frames)}
@@ -138,14 +133,14 @@ def _carry(job: Job) -> Result:
     return Result(made)
 
 
-def _looked_at(shot: Shot, number: int) -> list[Sequence[int]]:
+def _looked_at(parameters: Mapping[str, Json], number: int) -> list[Sequence[int]]:
     """The keyframes that the network looks at, or the frame itself where it is one."""
-    near = nearest(shot.parameters["keys"], number, LOOKED_AT)
+    near = nearest(parameters["keys"], number, LOOKED_AT)
     return [pair for pair in near if pair[0] == number] or near
 
 
 def _needs(shot: Shot, which: int, number: int) -> list[int]:
-    pairs = _looked_at(shot, number)
+    pairs = _looked_at(shot.parameters, number)
     if which == 0:
         return list(dict.fromkeys([number, *(key for key, _ in pairs)]))
     return [number] if which == 2 else [frame for _, frame in pairs]
@@ -154,7 +149,7 @@ def _needs(shot: Shot, which: int, number: int) -> list[int]:
 def _propagate(job: Job) -> Result:
     engine, chosen, made = cast(Engine, job.tools), model(job.parameter("model")), []
     for number in job.numbers:
-        pairs = _looked_at(job.shot, number)
+        pairs = _looked_at(job.shot.parameters, number)
         header = replace(job.frames[0][number].header, colour_space="", linear=True)
         drawn = [snap(job.frames[1][frame].pixels) for _, frame in pairs]
         if pairs[0][0] == number:
@@ -178,10 +173,10 @@ def _propagating(parameters: Mapping[str, Json]) -> Declaration:
     return Declaration(needs=_needs, lane="device")
 
 
-def _number(parameters: Mapping[str, Json], number: int) -> Json:
-    """Part of a carried frame's stamp: frames between the same keyframes are made of the same flows."""
-    return number
+def _place(parameters: Mapping[str, Json], number: int) -> Json:
+    """Part of a frame's stamp: itself, since others between the same keyframes are made of the same, and its keys."""
+    return [number, [list(pair) for pair in _looked_at(parameters, number)]]
 
 
-register(Verb("carried trimap", _carry, declare=_carrying, source=_number))
-register(Verb("propagate trimap", _propagate, declare=_propagating))
+register(Verb("carried trimap", _carry, declare=_carrying, source=_place, recipe=without_keys))
+register(Verb("propagate trimap", _propagate, declare=_propagating, source=_place, recipe=without_keys))

@@ -30,6 +30,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "MatteInstancesFromMasks": {"names": "head,jacket"},
     "MatteKeyframedGuide": {"keys": "1001,1008"},
     "MattePropagateMask": {"keys": "1001"},
+    "MattePropagateTrimap": {"keys": "1001"},
     "MatteVideoMatte": {"keys": "1001"},
 }
 

@@ -181,7 +181,7 @@ def test_keys_that_are_not_there_and_masks_that_show_nothing_are_refused(plate: 
     one = shot_of([mask(0.2)], "1004")
     with pytest.raises(UsageError, match="keyframe 1030 is outside the shot"):
         carried(plate, one, keys="1030")
-    with pytest.raises(UsageError, match="no keyframe: the mask has frames 7-8"):
+    with pytest.raises(UsageError, match="no keyframe: the guide has frames 7-8"):
         carried(plate, shot_of([mask(0.2)] * 2, "7,8"))
     with pytest.raises(UsageError, match="is empty \\(nothing selected\\)"):
         carried(plate, shot_of([mask(0.0)], "1004"))

@@ -131,6 +131,21 @@ def test_the_same_trimaps_however_a_shot_is_cut(model: Carried, shot_of: Any) ->
     assert all(np.array_equal(one, other) for one, other in zip(whole, cut, strict=True))
 
 
+def test_a_new_keyframe_makes_only_the_frames_anew_that_look_at_it(model: Carried, shot_of: Any) -> None:
+    plates = shot_of([plate(n) for n in range(FRAMES)])
+    guide = shot_of([drawn(n) for n in range(FRAMES)])
+    before, after = (
+        propagated_trimap(plates, guide, keys, "t-carried") for keys in ("1001-1004,1007", "1001-1004,1007,1009")
+    )
+    changed = [n for n in plates.frames if before.stamp(n) != after.stamp(n)]
+    assert changed == [1005, 1006, 1008, 1009]
+
+
+def test_a_still_is_a_keyframe_on_the_first_frame(model: Carried, shot_of: Any) -> None:
+    plates = shot_of([plate(n) for n in range(3)])
+    assert np.array_equal(pull(propagated_trimap(plates, shot_of([drawn(0)], "1"), name="t-carried"))[0], drawn(0))
+
+
 def test_a_shot_of_one_frame_needs_no_network(model: Carried, shot_of: Any) -> None:
     found = pull(propagated_trimap(shot_of([plate(0)]), shot_of([drawn(0)]), name="t-carried"))
     assert np.array_equal(found[0], drawn(0)) and not model.shown
@@ -138,8 +153,8 @@ def test_a_shot_of_one_frame_needs_no_network(model: Carried, shot_of: Any) -> N
 
 def test_keyframes_that_are_not_in_the_shot_are_refused(model: Carried, shot_of: Any) -> None:
     plates = shot_of([plate(n) for n in range(3)])
-    with pytest.raises(UsageError, match="keyframe 1009 is not in the plate"):
-        propagated_trimap(plates, shot_of([drawn(0)], "1009"), name="t-carried")
+    with pytest.raises(UsageError, match="keyframe 1009 is outside the shot"):
+        propagated_trimap(plates, shot_of([drawn(0), drawn(2)], "1001,1009"), "1009", "t-carried")
     with pytest.raises(UsageError, match="keyframe 1002 is not in the guide"):
         propagated_trimap(plates, shot_of([drawn(0), drawn(2)], "1001,1003"), "1002", "t-carried")
     with pytest.raises(UsageError, match="does not propagate trimaps"):

@@ -60,7 +60,8 @@ def bench(
     """
     used, screen = str(pick_device(device)), Screen()
     budget = parse_bytes(memory) if memory else None
-    names = models or [card.name for card in cards() if there(card) and card.answers in ("alpha", "trimap")]
+    benched = [card for card in cards() if card.answers in ("alpha", "trimap") and not card.propagates]
+    names = models or [card.name for card in benched if there(card)]
     wanted = [(_card(name), _size(size)) for size in sizes for name in names]
     if out is not None:
         _make(out)
@@ -92,6 +93,8 @@ def _card(name: str) -> Card:
     card = model(name).card
     if not there(card):
         raise UsageError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
+    if card.propagates:
+        raise UsageError(f"{name} carries trimaps from keyframes, which is not timed here. See: matte models --cost")
     return card
 
 

@@ -83,7 +83,7 @@ def sweep_models(
     widths = _erosions(erosions)
     plates, truths, _ = _folders(*folders[:3], [Path()])  # no trimaps are looked for
     pictures = pictures_of(plates, truths, [])
-    finders = [name for name in models if model(name).card.answers == "trimap"] or names("trimap")
+    finders = [name for name in models if model(name).card.answers == "trimap"] or names("trimap", "mask")
     mattes = [name for name in models if model(name).card.answers == "alpha"] or [DEFAULT_MODEL]
     for name in mattes:
         check(name)

@@ -21,6 +21,7 @@ from matte_core.masks import instances_of
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import model
 from matte_core.passes import carried_from_keys
+from matte_core.propagation import propagated_trimap
 from matte_core.shot import Shot
 from matte_core.sources import hold_still, matte_source, plate_source
 from matte_core.windows import over_window_of
@@ -135,17 +136,26 @@ def _estimated(settings: Settings, plate: Shot, wanted: FrameRange, device: torc
     if keyed:
         keys = settings.keyframes, settings.direction, settings.cuts
         return carried_from_keys(plate, source, name, precision, device, *keys)
-    told = hold_still(source, plate.frames)
-    if settings.keyframes:
-        told = keyframed(source, plate.frames, settings.keyframes)
-    if settings.trimap_model != "none":
-        if settings.trimap:
-            raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
+    told = _on_every_frame(settings, plate, source, device)
+    if settings.trimap_model != "none" and not settings.trimap:
         return joint_matte_of(plate, told, settings.trimap_model, name, settings.fusion, precision, device)
     guide = Guide(trimap=told)
     if not settings.trimap:
         guide = guide_of_masks(told, name, settings.shrink, settings.grow, settings.softness)
     return matte_of(plate, guide, name, precision, device, cuts=settings.cuts)
+
+
+def _on_every_frame(settings: Settings, plate: Shot, source: Shot, device: torch.device) -> Shot:
+    """The guide on every frame of the plate: a sequence, a still, or what keyframes give."""
+    carries = settings.trimap and settings.trimap_model != "none"
+    if carries and not settings.keyframes:
+        raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
+    if not settings.keyframes:
+        return hold_still(source, plate.frames)
+    if not carries:
+        return keyframed(source, plate.frames, settings.keyframes)
+    by = settings.trimap_model, settings.precision, device, settings.cuts
+    return propagated_trimap(plate, source, settings.keyframes, *by)
 
 
 def _one_file(settings: Settings, wanted: FrameRange, keyed: bool) -> Shot:

@@ -19,6 +19,7 @@ from matte_core.instances import RULES
 from matte_core.joint import FUSION, FUSIONS
 from matte_core.models.catalogue import model
 from matte_core.passes import DIRECTIONS
+from matte_core.propagation import PROPAGATION_MODEL
 
 
 @click.command()
@@ -46,7 +47,8 @@ from matte_core.passes import DIRECTIONS
     default="",
     metavar="FRAMES",
     help="Frames that --mask or --trimap is drawn for, such as 1001,1040. Models that carry masks go from them both "
-    "ways; for others the outline moves from key to key.",
+    "ways; a trimap is carried to all frames (--trimap-model); with a mask for other models the outline moves from key "
+    "to key.",
 )
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
@@ -84,7 +86,8 @@ from matte_core.passes import DIRECTIONS
     show_default=True,
     metavar="NAME",
     help=f"Network that finds the trimap from mask and plate. none: --shrink and --grow. auto: {ops.TRIMAP_MODEL}, "
-    "but none where --shrink, --grow or --softness is given.",
+    "but none where --shrink, --grow or --softness is given. For --trimap with --keyframes: the network that carries "
+    f"it, auto: {PROPAGATION_MODEL}; none: the outline moves from key to key.",
 )
 @click.option(
     "--fusion",
@@ -160,6 +163,9 @@ def _given(context: click.Context, name: str) -> bool:
 
 
 def _trimap_model(settings: Settings) -> str:
-    """A rough mask has its trimap found; a renderer's exact one, and models that need no trimap, have not."""
+    """A rough mask has its trimap found, a trimap on keyframes is carried; a renderer's exact mask is neither, and some
+    models need no trimap."""
+    if settings.trimap and settings.keyframes:
+        return PROPAGATION_MODEL
     rough = settings.mask and settings.cryptomatte is None
     return ops.TRIMAP_MODEL if rough and "trimap" in model(settings.model).card.guides else "none"

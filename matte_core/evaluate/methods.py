@@ -136,7 +136,7 @@ def _clipped(pixels: Pixels, view: Any) -> Pixels:
 
 def example(card: Card, height: int = _WARM_UP, width: int = _WARM_UP) -> tuple[Tensor, dict[str, Tensor]]:
     """A picture of a disc a quarter as high as it, and every guide the card asks for, to load and measure with."""
-    count = card.before + 1 + card.after
+    count = 2 if card.propagates else card.before + 1 + card.after
     across = torch.arange(width, dtype=torch.float32)
     rows, columns = torch.meshgrid(torch.arange(height, dtype=torch.float32), across, indexing="ij")
     distance = torch.hypot(rows - height / 2, columns - width / 2) * _WARM_UP / height
@@ -145,4 +145,8 @@ def example(card: Card, height: int = _WARM_UP, width: int = _WARM_UP) -> tuple[
     told = {"trimap": trimap[None], "background": colours.flip(0), "motion": torch.zeros_like(colours)}
     names = [*card.guides, *(["alpha"] if card.first else []), *(["motion"] if card.motion else [])]
     guides = {name: told.get(name, (distance < 16).float()[None]) for name in names}
-    return colours.repeat(count, 1, 1, 1), {name: guide.repeat(count, 1, 1, 1) for name, guide in guides.items()}
+    handed = {name: guide.repeat(count, 1, 1, 1) for name, guide in guides.items()}
+    if card.propagates:
+        regions = [(trimap == value).float() for value in (0, 0.5, 1)]
+        handed["carried"] = torch.stack([*regions, torch.ones_like(trimap)])[None]
+    return colours.repeat(count, 1, 1, 1), handed

@@ -91,6 +91,11 @@ class Card:
     version: int = 1
     note: str = ""
 
+    @property
+    def propagates(self) -> bool:
+        """Whether it finds a frame's trimap from those of other frames, which stand behind it in what it is handed."""
+        return self.answers == "trimap" and "trimap" in self.guides
+
 
 @dataclass(frozen=True)
 class ModelChoice:

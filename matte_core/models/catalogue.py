@@ -17,6 +17,7 @@ CATALOGUE: dict[str, str] = {
     "net_m-small-fast": "matte_core.models.net_m:FAST",
     "dvm-small": "matte_core.models.dvm:DVM_SMALL",
     "net_t-small": "matte_core.models.net_t:NET_T_SMALL",
+    "trimap-propagation-small": "matte_core.models.dvm:TRIMAP_PROPAGATION_SMALL",
     "hstsg-small": "matte_core.models.hstsg:HSTSG_SMALL",
     "flow-mask": "matte_core.models.flow_mask:FLOW_MASK",
     "closed-form-device": "matte_core.models.colour_prior:CLOSED_FORM",
@@ -48,10 +49,10 @@ def cards() -> list[Card]:
 
 
 def names(answers: str = "alpha", told: GuideName | None = "trimap") -> list[str]:
-    """Names of the models that answer with `answers`, alphas those told by `told` (None: by nothing but the plate),
-    whose weights are here."""
+    """Names of the models that answer with `answers`, told by `told` (None: by nothing but the plate), whose weights
+    are here."""
 
     def fits(card: Card) -> bool:
-        return answers != "alpha" or (told in card.guides if told else not card.guides)
+        return told in card.guides if told else not card.guides
 
     return [card.name for card in cards() if card.answers == answers and fits(card) and there(card)]

@@ -35,7 +35,7 @@ from matte_core.ops.instances import (
     write_cryptomatte,
 )
 from matte_core.ops.look import difference
-from matte_core.ops.video import propagate_mask, video_matte
+from matte_core.ops.video import propagate_mask, propagate_trimap, video_matte
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -65,6 +65,7 @@ __all__ = [
     "pick_instances",
     "premultiply",
     "propagate_mask",
+    "propagate_trimap",
     "read_matte",
     "read_plate",
     "refine_matte",

@@ -59,7 +59,9 @@ def estimate_alpha(
 def joint_matte(
     plate: Annotated[Shot, plate("The plate.")],
     mask: Annotated[Shot, matte("A rough mask of the subject: too small, too large, soft or moved a little.")],
-    trimap_model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap"))] = TRIMAP_MODEL,
+    trimap_model: Annotated[
+        str, choice("The network that finds the trimap.", lambda: names("trimap", "mask"))
+    ] = TRIMAP_MODEL,
     model: Annotated[str, choice("The model that finds the alpha.", names)] = DEFAULT_MODEL,
     fusion: Annotated[
         str, choice("hard: alpha in the trimap's unknown alone; soft: both answers weighed.", lambda: tuple(FUSIONS))

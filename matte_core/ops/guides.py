@@ -39,7 +39,7 @@ def trimap_from_mask(
 def estimate_trimap(
     plate: Annotated[Shot, plate("The plate.")],
     mask: Annotated[Shot, matte("A rough mask of the subject: too small, too large, soft or moved a little.")],
-    model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap"))] = TRIMAP_MODEL,
+    model: Annotated[str, choice("The network that finds the trimap.", lambda: names("trimap", "mask"))] = TRIMAP_MODEL,
     precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
 ) -> Shot:
     """A trimap from the plate and a rough mask: where the subject surely is and is not, as a network sees it."""

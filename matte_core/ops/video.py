@@ -9,12 +9,14 @@ from matte_core.engine.engine import PRECISIONS, pick_device
 from matte_core.guide import Guide
 from matte_core.keyframes import keyframed
 from matte_core.matting import matte_of
-from matte_core.models.catalogue import cards
+from matte_core.models.catalogue import cards, names
 from matte_core.models.catalogue import model as catalogue_model
 from matte_core.models.weights import there
 from matte_core.op import Output, choice, matte, op, plate, text
+from matte_core.ops.guides import TRIMAP
 from matte_core.ops.outputs import MATTE
 from matte_core.passes import DIRECTIONS, carried_from_keys
+from matte_core.propagation import PROPAGATION_MODEL, propagated_trimap
 from matte_core.shot import Shot
 from matte_core.sources import hold_still
 
@@ -58,6 +60,29 @@ def propagate_mask(
     """A mask for every frame from masks on keyframes, forward and backward; never over a cut. A new keyframe costs
     only the frames up to its neighbours."""
     return carried_from_keys(plate, mask, model, precision, pick_device(), keys, direction, cuts)
+
+
+@op(
+    "Propagate Trimap",
+    "Matte/Guides",
+    [TRIMAP],
+    aliases=["track trimap", "keyframes", "one trimap", "trimap propagation", "roto", "dvm"],
+)
+def propagate_trimap(
+    plate: Annotated[Shot, plate("The plate.")],
+    trimap: Annotated[
+        Shot, replace(matte("Trimaps on some frames only: one is enough, more make it surer."), keyframes=True)
+    ],
+    model: Annotated[
+        str, choice("The network that carries the trimap.", lambda: names("trimap", "trimap"))
+    ] = PROPAGATION_MODEL,
+    keys: Annotated[str, text(KEYS)] = "",
+    cuts: Annotated[str, text(CUTS)] = "",
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> Shot:
+    """A trimap for every frame from trimaps drawn on keyframes: each follows the subject, and on a keyframe it is that
+    key. A new keyframe costs only the frames near it."""
+    return propagated_trimap(plate, trimap, keys, model, precision, pick_device(), cuts)
 
 
 @op(

@@ -65,7 +65,7 @@ CASES = {
         mask_of_other_frames,
         (*PLATE, *MASK, "--model", "flow-mask", *OUT),
         2,
-        ["no keyframe: the mask has frames 1101-1105", "1001-1005"],
+        ["no keyframe: the guide has frames 1101-1105", "1001-1005"],
     ),
     "a take without a keyframe": (
         nothing,

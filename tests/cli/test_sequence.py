@@ -243,6 +243,23 @@ def test_a_trimap_model_needs_a_mask_and_must_be_one(shot: Folder, matte: Matte)
     assert answer.code == 4 and "there is no model 'net_x-small'" in answer.sentence
 
 
+def test_one_trimap_is_carried_through_the_shot_or_held_where_no_network_is_wanted(shot: Folder, matte: Matte) -> None:
+    for number in (1002, 1003, 1004, 1005):
+        (shot / f"trimap.{number}.png").unlink(missing_ok=True)
+    alpha = a_picture(FIRST)[1][..., None]
+    save(shot / "trimap.1001.png", np.where(alpha < 0.02, 0, np.where(alpha > 0.98, 1, 0.5)), ("Y",))
+    words = ("sequence", "plate.####.exr", "--trimap", "trimap.####.png", "--keyframes", "1001", "--cuts", "none")
+    wrong = {}
+    for name in ("auto", "none"):
+        answer = matte(*words, "--trimap-model", name, "--out", "out/m.####.exr", "--overwrite")
+        assert answer.code == 0, answer.error
+        assert shot.written == [f"m.{n}.exr" for n in NUMBERS]
+        wrong[name] = np.abs(load(shot / "out/m.1005.exr")[0][..., 0] - a_picture(1005)[1]).mean()
+    assert wrong["auto"] < wrong["none"]
+    answer = matte(*words[:4], "--keyframes", "1050", "--out", "out/n.####.exr")
+    assert answer.code == 2 and "keyframe" in answer.sentence
+
+
 def test_one_mask_is_carried_through_the_shot_and_a_second_key_makes_only_its_neighbours_again(
     shot: Folder, matte: Matte
 ) -> None:

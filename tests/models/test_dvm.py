@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from matte_core.models.base import Card
 from matte_core.models.dvm.alignment import Fusion
-from matte_core.models.dvm.model import DVM_SMALL, PROPAGATION_SMALL, SMALL
+from matte_core.models.dvm.model import DVM_SMALL, PROPAGATION_SMALL, SMALL, TRIMAP_PROPAGATION_SMALL
 from matte_core.models.dvm.net import DVM, Settings, carried
 from matte_core.models.dvm.propagation import Settings as PropagationSettings
 from matte_core.models.dvm.propagation import TrimapPropagation
@@ -184,8 +185,9 @@ def test_small_is_a_setting_of_the_paper_s_class() -> None:
     assert sum(p.numel() for p in TrimapPropagation(PROPAGATION_SMALL).parameters()) < 500_000
 
 
-def test_the_weights_are_the_ones_the_card_means_and_say_where_they_come_from() -> None:
-    weights = DVM_SMALL.card.weights
+@pytest.mark.parametrize("card", [DVM_SMALL.card, TRIMAP_PROPAGATION_SMALL.card], ids=lambda card: card.name)
+def test_the_weights_are_the_ones_the_card_means_and_say_where_they_come_from(card: Card) -> None:
+    weights = card.weights
     assert weights is not None
     file = PACKAGED / weights.file
     assert sha256(file) == weights.sha256
@@ -244,3 +246,22 @@ def test_ours_begins_with_the_trimap_that_was_carried_where_it_is_trusted() -> N
     logits = net(*told, torch.cat([regions, trust], 1))
     assert torch.equal(logits[..., :16].argmax(1), regions[..., :16].argmax(1))
     assert torch.equal(logits[..., 16:], torch.zeros_like(logits[..., 16:]))
+
+
+@torch.no_grad()
+def test_the_trained_propagation_answers_with_probabilities_and_keeps_to_what_is_carried_for_each_layer() -> None:
+    assert TRIMAP_PROPAGATION_SMALL.card.weights is not None
+    net = TRIMAP_PROPAGATION_SMALL.load(PACKAGED / TRIMAP_PROPAGATION_SMALL.card.weights.file, torch.device("cpu"))
+    columns = torch.arange(96).repeat(64, 1)
+    drawn = torch.where(columns < 40, 1.0, torch.where(columns > 56, 0.0, 0.5))[None]
+    picture = torch.where(columns < 48, 0.8, 0.2).expand(3, 64, 96) + 0.05 * torch.rand(3, 64, 96)
+    layers = torch.stack([drawn, 1 - drawn], 1)[0]
+    carried = [
+        torch.stack([*((layer == value).float() for value in (0, 0.5, 1)), torch.ones(64, 96)]) for layer in layers
+    ]
+    guides = {"trimap": torch.stack([torch.full_like(layers, 0.5), layers]), "carried": torch.cat(carried)[None]}
+    regions = TRIMAP_PROPAGATION_SMALL.step(net, picture.expand(2, 3, 64, 96), guides, None)[0]["regions"]
+    assert regions.shape == (1, 6, 64, 96)
+    assert torch.allclose(regions.view(2, 3, 64, 96).sum(1), torch.ones(2, 64, 96), atol=1e-4)
+    for layer, found in zip(layers, regions.view(2, 3, 64, 96).argmax(1) / 2, strict=True):
+        assert float((found == layer).float().mean()) > 0.9

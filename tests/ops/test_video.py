@@ -14,8 +14,9 @@ from matte_core.errors import ModelError, UsageError
 from matte_core.frame import Pixels
 from matte_core.models import catalogue
 from matte_core.models.base import Card, Guides, Layers
+from matte_core.models.catalogue import names
 from matte_core.models.weights import find
-from matte_core.ops import propagate_mask, video_matte
+from matte_core.ops import propagate_mask, propagate_trimap, video_matte
 from matte_core.ops.video import keyed_models, video_models
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
@@ -43,6 +44,13 @@ def trimap(number: int) -> Pixels:
     return known
 
 
+def band(number: int) -> Pixels:
+    """A trimap around the disc's edge."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    distance = np.hypot(columns - 20 - 2 * number, rows - 32)
+    return np.asarray(np.where(distance < 9, 1, np.where(distance > 15, 0, 0.5))[None], np.float32)
+
+
 def pulled(shot: Shot, numbers: Sequence[int] = ()) -> dict[int, Pixels]:
     run = Run(
         Plan([(shot, numbers or shot.frames)]),
@@ -63,6 +71,21 @@ def test_one_mask_is_carried_through_the_shot(model: str, shot_of: Any) -> None:
     for number, mask in found.items():
         truth = disc(number - 1001) > 0.5
         assert ((mask > 0.5) & truth).sum() / ((mask > 0.5) | truth).sum() > 0.8, number
+
+
+def test_one_trimap_is_carried_through_the_shot(shot_of: Any) -> None:
+    plate = shot_of([picture(number) for number in range(5)])
+    found = pulled(propagate_trimap(plate, shot_of([band(2)], "1003")))
+    assert list(found) == list(plate.frames) and np.array_equal(found[1003], band(2))
+    for number, drawn in found.items():
+        assert set(np.unique(drawn)) <= {0, 0.5, 1}
+        ours, truth, held = (each == 0.5 for each in (drawn, band(number - 1001), band(2)))
+        iou, still = ((each & truth).sum() / (each | truth).sum() for each in (ours, held))
+        assert iou > max(0.6, still - 0.05), number
+
+
+def test_models_that_find_trimaps_are_offered_where_what_they_need_is_at_hand() -> None:
+    assert names("trimap", "trimap") == ["trimap-propagation-small"] and names("trimap", "mask") == ["net_t-small"]
 
 
 def test_the_model_decides_what_video_matte_is_told(shot_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
