@@ -26,12 +26,13 @@ def by_command(workflow: Path, folder: Path) -> Path:
 
 
 def pictures(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Every channel of every EXR file below `folder`, as half, by file, part and name."""
+    """Every channel of every EXR file below `folder`, by file, part and name; as half, but the ids of a Cryptomatte."""
     for file in sorted(folder.rglob("*.exr")):
         for part in read_header(file).parts:
             pixels, _ = read_pixels(file, part.channels, str(part.index))
             for name, channel in zip(part.channels, pixels, strict=True):
-                yield f"{file.relative_to(folder)} {part.index} {name}", channel.astype(np.float16)
+                ids = name.startswith("Crypto") and name.endswith((".R", ".B"))
+                yield f"{file.relative_to(folder)} {part.index} {name}", channel if ids else channel.astype(np.float16)
 
 
 def same_pixels(made: Path, expected: Path) -> None:
