@@ -176,14 +176,11 @@ def test_a_recipe_is_read_strictly() -> None:
             parse_recipe(f'name = "a"\n{wrong}\n')
 
 
-# Of the published size, and trained from weights or data of one's own.
-
-
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_recipes_that_ship_are_valid(path: Path) -> None:
     recipe = parse_recipe(path.read_text(encoding="utf-8"))
     task = recipe.make_task()
-    if path.stem != "adaption" and "published" not in path.stem:
+    if path.stem != "adaption" and "published" not in path.stem:  # those are of the published size
         parameters = sum(parameter.numel() for parameter in task.build().parameters())
         assert 150_000 < parameters < 2_000_000
 
