@@ -228,6 +228,8 @@ def _estimate(job: Job) -> Result:
             name: _batch([_told(name, frame.pixels) for frame in _window(job, which, numbers)])
             for which, name in enumerate(job.parameter("guides"), start=1)
         }
+        if chosen.card.light:
+            guides["light"] = told_light(view, plate)
         answer, state = engine.begin(
             chosen, plate, guides, state, precision, look=lambda picture: light(picture, view), half=half
         )
@@ -240,6 +242,11 @@ def _estimate(job: Job) -> Result:
     if all(answer.ready for _, _, answer in begun):
         return Result(finish(), state)
     return Result((), state, finish)
+
+
+def told_light(view: View, plate: Tensor) -> Tensor:
+    """(T, 1, H, W) of 1 where the pixels of `plate` (T, C, H, W) are scene-linear, and of -1 where display-referred."""
+    return torch.full((len(plate), 1, 1, 1), -1.0 if view.display else 1.0).expand(-1, -1, *plate.shape[-2:])
 
 
 def _made(card: Card, numbers: Sequence[int], headers: Sequence[Header], answer: Answer) -> Iterator[Frame]:

@@ -142,8 +142,18 @@ def example(card: Card, height: int = _WARM_UP, width: int = _WARM_UP) -> tuple[
     distance = torch.hypot(rows - height / 2, columns - width / 2) * _WARM_UP / height
     colours = torch.stack([(distance < 16).float() * 0.5 + 0.1, rows / height, columns / width])
     trimap = torch.where(distance < 12, 1.0, torch.where(distance > 20, 0.0, 0.5))
-    told = {"trimap": trimap[None], "background": colours.flip(0), "motion": torch.zeros_like(colours)}
-    names = [*card.guides, *(["alpha"] if card.first else []), *(["motion"] if card.motion else [])]
+    told = {
+        "trimap": trimap[None],
+        "background": colours.flip(0),
+        "motion": torch.zeros_like(colours),
+        "light": torch.ones(1, height, width),
+    }
+    names = [
+        *card.guides,
+        *(["alpha"] if card.first else []),
+        *(["motion"] if card.motion else []),
+        *(["light"] if card.light else []),
+    ]
     guides = {name: told.get(name, (distance < 16).float()[None]) for name in names}
     handed = {name: guide.repeat(count, 1, 1, 1) for name, guide in guides.items()}
     if card.propagates:

@@ -45,6 +45,7 @@ class Card:
                   (display-referred plates are handed over as they are in both cases)
     alpha_domain  whether its alpha is coverage in linear light or in display light
     before, after frames of context; `carries` a state, with `warm_up` frames (None = from the first frame)
+    light         whether it is told the light of its pixels, as guide "light"
     first         model whose alpha of every frame it begins with, handed to it as guide "alpha"; "" for none
     motion        whether it is handed the motion to every frame of its window, as guide "motion"
     ends          what stands for context beyond the shot's ends: its last frame again, or nothing (fewer frames)
@@ -72,6 +73,7 @@ class Card:
     after: int = 0
     carries: bool = False
     warm_up: int | None = 0
+    light: bool = False
     first: str = ""
     motion: bool = False
     ends: Literal["repeat", "cut"] = "repeat"
@@ -134,7 +136,8 @@ class MattingModel(Protocol):
         `guides` holds (T, K, H, W) per guide: a mask in 0..1 (1 = selected), a trimap of 0, 0.5 and 1.
         A `keyed` model is given them on keyframes alone, where it begins anew, and none on other frames.
         "alpha" is an alpha (T, K, H, W) in 0..1; "motion" (T, 3, H, W) leads from the frame that is answered to every
-        one: x, y in pixels, and how far it is to be trusted, 0..1.
+        one: x, y in pixels, and how far it is to be trusted, 0..1. "light" (T, 1, H, W) is 1 for scene-linear pixels
+        and -1 for display-referred ones.
         With context (before, after) T is before + batch + after and layers hold the batch alone; a card whose ends
         are "cut" gets fewer frames where the shot has no more.
         `state` is what the step before returned, None at the start; the new state is returned.

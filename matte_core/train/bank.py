@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, dataclass
+from os import SEEK_CUR
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ from matte_core.train.procedural.crops import Crop, Mix, make_crop
 
 CROPS_PER_SHARD = 32
 _TOLERANCE = 3e-4
+_NAME_LENGTHS = 26  # where an entry of a ZIP archive says how long its name and its extra field are
 
 Progress = Callable[[int, int], None]
 S = TypeVar("S", bound="Stored")
@@ -40,11 +44,13 @@ class Stored:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The shard in the file `path`. Raises SourceError where it is no shard."""
+        """The shard in the file `path`, which stays on disk: a bank may be larger than memory.
+
+        Raises SourceError where it is no shard.
+        """
         try:
-            with np.load(path, allow_pickle=False) as fields:
-                return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError) as error:
+            return cls(**mapped(path, list(cls.__dataclass_fields__)))
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise SourceError(f"{path} is no shard of crops ({error}). Delete it and make the bank again.") from error
 
 
@@ -69,6 +75,25 @@ class Shard(Stored):
 
     def __len__(self) -> int:
         return len(self.alpha)
+
+
+def mapped(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The arrays called `names` in the uncompressed .npz file `path`, read from disk only where they are looked at.
+
+    Writing into them changes nothing on disk. Raises what numpy and zipfile raise where the file is damaged.
+    """
+    whole, arrays = np.memmap(path, np.uint8, "c"), {}
+    with path.open("rb") as file, ZipFile(file) as archive:
+        for name in names:
+            entry = archive.getinfo(f"{name}.npy")
+            if entry.compress_type != ZIP_STORED:
+                raise ValueError(f"{name} is compressed")
+            file.seek(entry.header_offset + _NAME_LENGTHS)
+            file.seek(sum(struct.unpack("<HH", file.read(4))), SEEK_CUR)
+            np.lib.format.read_magic(file)
+            shape, columns_first, kind = np.lib.format.read_array_header_1_0(file)
+            arrays[name] = np.ndarray(shape, kind, whole, file.tell(), order="F" if columns_first else "C")
+    return arrays
 
 
 def classic_solves(pixels: NDArray[np.float32], trimap: NDArray[np.uint8]) -> NDArray[np.float32]:

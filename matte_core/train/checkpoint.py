@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,19 @@ def _load(path: Path, device: torch.device) -> dict[str, Any]:
     if not path.is_file():
         raise SourceError(f"{path} is missing: nothing to resume. Start the run without resuming.")
     return read_tensors(path, device)
+
+
+def mean_tensors(paths: Sequence[Path], device: torch.device) -> dict[str, Any]:
+    """Tensors by name: the mean of those in `paths`; counters are the first file's.
+
+    Raises SourceError where one cannot be read, or is of another network.
+    """
+    first, *others = (read_tensors(path, device) for path in paths)
+    for path, more in zip(paths[1:], others, strict=True):
+        if any(name not in more or more[name].shape != tensor.shape for name, tensor in first.items()):
+            raise SourceError(f"{path} and {paths[0]} are of different networks. Choose runs of one recipe's network.")
+    floats = {name: sum((more[name] for more in others), t) for name, t in first.items() if t.is_floating_point()}
+    return {**first, **{name: total / len(paths) for name, total in floats.items()}}
 
 
 def read_tensors(path: Path, device: torch.device) -> dict[str, Any]:

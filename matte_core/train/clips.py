@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matte_core.models.catalogue import model
 from matte_core.models.weights import find
 from matte_core.train.bank import Progress, Stored, fill_folder
+from matte_core.train.procedural.camera import Light
 from matte_core.train.procedural.clips import Clip, make_clip
 from matte_core.train.procedural.crops import Scene, pick_scene
 from matte_core.train.procedural.fields import Map
@@ -24,7 +25,7 @@ STEADY = 0.6  # share of clips whose trimap is drawn by one hand; in the others 
 _TRIES = 10
 _TRIMAP, _SCENE = 2, 3  # set the random numbers of trimaps and scenes apart from those that make the clip
 
-Alphas = Callable[[Map, Trimap], Map]  # (T, S, S, 3) pixels and (T, S, S) trimaps to (T, S, S) alphas
+Alphas = Callable[[Map, Trimap, Light], Map]  # (T, S, S, 3) pixels in a light and (T, S, S) trimaps to alphas
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def make_clips(
     `first` names the model whose alpha every frame is given; "" leaves the alphas 0. A clip depends on the seed, its
     shard's number and its place in it alone.
     """
-    alphas = by_model(first) if first else lambda pixels, trimap: np.zeros(trimap.shape, np.float32)
+    alphas = by_model(first) if first else lambda pixels, trimap, light: np.zeros(trimap.shape, np.float32)
 
     def shard(index: int) -> Clips:
         told = [told_clip((seed, index, place), size, frames, photographs) for place in range(count)]
@@ -121,10 +122,13 @@ def by_model(name: str) -> Alphas:
     chosen = model(name)
     net = chosen.load(find(chosen.card), torch.device("cpu"))
 
-    def alphas(pixels: Map, trimap: Trimap) -> Map:
+    def alphas(pixels: Map, trimap: Trimap, light: Light) -> Map:
         frames = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+        guides = {"trimap": torch.from_numpy(trimap)[:, None].float() / 2}
+        if chosen.card.light:
+            guides["light"] = torch.full((len(frames), 1, 1, 1), 1.0 if light == "scene" else -1.0)
         with torch.inference_mode():
-            layers, _ = chosen.step(net, frames, {"trimap": torch.from_numpy(trimap)[:, None].float() / 2}, None)
+            layers, _ = chosen.step(net, frames, guides, None)
         return np.asarray(layers["alpha"][:, 0].numpy(), np.float32)
 
     return alphas
@@ -137,7 +141,7 @@ def _pack(told: list[Told], alphas: Alphas) -> Clips:
         alpha=_bytes(np.stack([one.alpha for one in told])),
         contrast=_bytes(np.stack(apart)),
         trimap=np.stack([one.trimap for one in told]),
-        first=np.stack([alphas(one.clip.pixels, one.trimap) for one in told]).astype(np.float16),
+        first=np.stack([alphas(one.clip.pixels, one.trimap, one.clip.light) for one in told]).astype(np.float16),
         light=np.array([one.clip.light for one in told]),
         kind=np.array([one.kind for one in told]),
         steady=np.array([one.steady for one in told]),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from matte_core.errors import ModelError, OutputError, SourceError, UsageError
-from matte_core.train.checkpoint import Run, read_tensors
+from matte_core.train.checkpoint import Run, mean_tensors
 from matte_core.train.material import load_material
 from matte_core.train.plot import save_curve
 from matte_core.train.recipe import Optimisation, Recipe, parse_recipe
@@ -83,7 +84,7 @@ def _start(recipe: Recipe, task: Task, device: torch.device, folder: Path) -> Ru
     torch.manual_seed(recipe.seed)
     net = task.build().to(device)
     if recipe.start:
-        _take(net, folder.parent / recipe.start, device)
+        _take(net, [folder.parent / name for name in recipe.start.split("+")], device)
     groups = _groups(net, task.rates, recipe.optimisation.decay)
     optimiser = torch.optim.AdamW(groups, recipe.optimisation.rate, betas=recipe.optimisation.betas)
     return Run(net, copy.deepcopy(net).eval(), optimiser)
@@ -100,15 +101,26 @@ def _groups(net: nn.Module, rates: Mapping[str, float], decay: float) -> list[di
     return groups
 
 
-def _take(net: nn.Module, path: Path, device: torch.device) -> None:
-    """Start from the weights in `path`; what they do not have, as a network for pictures has no memory, stays fresh.
+def _take(net: nn.Module, paths: Sequence[Path], device: torch.device) -> None:
+    """Start from the mean of the weights in `paths`.
 
-    Raises SourceError where they are missing or do not fit.
+    What they do not have, as a network for pictures has no memory, stays fresh, and an input more than they know is not
+    listened to at first. Raises SourceError where they are missing or do not fit.
     """
     try:
-        net.load_state_dict({**net.state_dict(), **read_tensors(path, device)})
+        fresh = net.state_dict()
+        net.load_state_dict(
+            {**fresh, **{n: _widened(t, fresh.get(n, t)) for n, t in mean_tensors(paths, device).items()}}
+        )
     except (SourceError, RuntimeError) as error:
-        raise SourceError(f"{path} holds no weights to start from ({error}). Train them first.") from error
+        held = " and ".join(map(str, paths))
+        raise SourceError(f"there are no weights to start from in {held} ({error}). Train them first.") from error
+
+
+def _widened(weights: Tensor, fresh: Tensor) -> Tensor:
+    """Those of a convolution with zeros for the last inputs where it has more of them than `weights` know."""
+    more = fresh.shape[1] - weights.shape[1] if weights.ndim == fresh.ndim == 4 else 0
+    return functional.pad(weights, (0, 0, 0, 0, 0, more)) if more > 0 else weights
 
 
 def _prepare(task: Task, data: Path | None, folder: Path, progress: Progress) -> None:

@@ -46,7 +46,7 @@ class Recipe:
     """One training run: which task, seed, network, data, losses and schedule.
 
     `task` names an entry of `train.tasks`, whose own dataclasses `network`, `data` and `losses` are. `start` names
-    weights to start from (a net.pt beside the run's folder), "" for none.
+    weights to start from (a net.pt beside the run's folder; several joined by + stand for their mean), "" for none.
     """
 
     name: str

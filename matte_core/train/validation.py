@@ -33,6 +33,9 @@ SCENES: dict[str, Scene] = {
     "motion": Scene("motion", "scene"),
     "defocus": Scene("defocus", "encoded"),
     "layers": Scene("fur", layered=True),
+    "fur, wide trimap": Scene("fur", "encoded", wide=True),
+    "fine hair, wide trimap": Scene("fine_hair", "scene", wide=True),
+    "holes, wide trimap": Scene("leaves", wide=True),
 }
 _SEED = 7_000_000  # far from any seed of a recipe
 
@@ -79,4 +82,4 @@ def validate(net: NetM, crops: Crops, device: torch.device, batch: int = 8) -> d
 @torch.no_grad()
 def answers(net: NetM, batch: Batch) -> Tensor:
     """(N, 3, H, W): the network's alpha, the closed form's and the colour prior's."""
-    return torch.cat([net(batch.pixels, batch.trimap, batch.solved).alpha, batch.solved], 1)
+    return torch.cat([net(batch.pixels, batch.trimap, batch.solved, light=batch.light).alpha, batch.solved], 1)

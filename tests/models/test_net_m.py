@@ -123,7 +123,7 @@ def test_tiles_give_what_the_whole_picture_gives(trained: NetM, monkeypatch: pyt
     frames, trimaps, alphas = disc(320, 704, 12)
     solved = alphas.repeat(1, 2, 1, 1) * 0.8 + 0.1
     with torch.no_grad():
-        whole = trained(frames, trimaps, solved).alpha[0, 0]
+        whole = trained(frames, trimaps, solved, light=torch.ones(1, 1, 1, 1)).alpha[0, 0]
     tiled = apply(trained, frames[0], trimaps[0, 0], solved[0])
     difference = (whole - tiled).abs()[trimaps[0, 0] == 0.5]
     assert float(difference.mean()) < 0.002
@@ -150,3 +150,35 @@ def test_half_precision_answers_nearly_the_same(trained: NetM, precision: str) -
         half = SHARP.step(trained, frames, {"trimap": trimaps}, None)[0]["alpha"]
     assert float((full - half).abs().mean()) < 2e-3
     assert float((full - half).abs().max()) < 0.1
+
+
+def test_a_network_that_is_told_the_light_answers_by_it_and_must_be_told() -> None:
+    frames, trimaps, _ = disc(64, 64)
+    torch.manual_seed(0)
+    net = NetM(Settings((4, 4, 4, 4, 4), 4, refinement=0, inputs="colours", light=True)).eval()
+    torch.nn.init.normal_(net.coarse.out.weight)
+    told = [apply(net, frames[0], trimaps[0, 0], None, light) for light in (-1.0, 1.0)]
+    assert float((told[0] - told[1]).abs().max()) > 1e-3
+    with pytest.raises(ModelError, match="told the light"):
+        net(frames, trimaps)
+    untold = NetM(Settings((4, 4, 4, 4, 4), 4, refinement=0, inputs="colours")).eval()
+    same = [apply(untold, frames[0], trimaps[0, 0], None, light) for light in (-1.0, 1.0)]
+    assert torch.equal(same[0], same[1])
+
+
+def test_an_answer_that_reaches_further_comes_to_0_and_1_and_can_still_learn_there() -> None:
+    frames, trimaps, alphas = disc(64, 64)
+    solved = alphas.repeat(1, 2, 1, 1)
+    plain, far = (
+        NetM(Settings((4, 4, 4, 4, 4), 4, refinement=0, inputs="solves", reach=reach)).eval() for reach in (0, 0.05)
+    )
+    far.load_state_dict(plain.state_dict())
+    learning = far(frames, trimaps, solved).alpha
+    before, after = plain(frames, trimaps, solved).alpha.detach(), learning.detach()
+    assert float(before.min()) > 0 and float(before.max()) < 1
+    assert float(after.min()) == 0 and float(after.max()) == 1
+    inside = (after > 0) & (after < 1)
+    assert torch.allclose(after[inside], (before * 1.1 - 0.05)[inside], atol=1e-6)
+    learning[after == 0].sum().backward()
+    slope = far.coarse.out.bias.grad if far.coarse.out.bias is not None else None
+    assert slope is not None and float(slope.abs().sum()) > 0

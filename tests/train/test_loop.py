@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from matte_core.errors import ModelError, SourceError, UsageError
+from matte_core.models.layers.colour_models import ColourModels, colour_models
+from matte_core.models.layers.solver import MattingSystem
 from matte_core.models.net_m.net import NetM, Settings
 from matte_core.models.weights import load_into
 from matte_core.train import loop
@@ -226,9 +229,9 @@ def test_exported_weights_are_halves_that_load_strictly(folder: Path, tmp_path: 
     assert (tmp_path / "net.safetensors").stat().st_size < (tmp_path / "net.pt").stat().st_size
     zeros = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
     torch.save(zeros, tmp_path / "before.pt")
-    export_weights(tmp_path / "net.pt", tmp_path / "mean.safetensors", tmp_path / "before.pt")
+    export_weights(tmp_path / "before.pt", tmp_path / "mean.safetensors", [tmp_path / "before.pt", tmp_path / "net.pt"])
     mean = load_into(NetM(TINY), tmp_path / "mean.safetensors", CPU)
-    assert all(torch.allclose(a / 2, b, atol=2e-3) for a, b in zip(net.parameters(), mean.parameters(), strict=True))
+    assert all(torch.allclose(a / 3, b, atol=2e-3) for a, b in zip(net.parameters(), mean.parameters(), strict=True))
     torch.save({"enter": torch.tensor([1e9])}, tmp_path / "net.pt")
     with pytest.raises(ModelError, match="half precision"):
         export_weights(tmp_path / "net.pt", tmp_path / "net.safetensors")
@@ -249,6 +252,14 @@ def test_a_run_starts_from_the_weights_its_recipe_names(folder: Path, tmp_path: 
     run = loop._start(parsed, parsed.make_task(), CPU, tmp_path / "run")
     before = torch.load(tmp_path / "before.pt", weights_only=True)
     assert all(torch.equal(value, before[name]) for name, value in run.net.state_dict().items())
+    other = {name: value + 2 if value.is_floating_point() else value for name, value in before.items()}
+    torch.save(other, tmp_path / "other.pt")
+    loop._take(run.net, [tmp_path / "before.pt", tmp_path / "other.pt"], CPU)
+    taken = run.net.state_dict()
+    assert all(torch.allclose(taken[n], v + 1) if v.is_floating_point() else True for n, v in before.items())
+    torch.save({"one": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(SourceError, match="of different networks"):
+        loop._take(run.net, [tmp_path / "before.pt", tmp_path / "other.pt"], CPU)
     (tmp_path / "before.pt").unlink()
     with pytest.raises(SourceError, match="weights to start from"):
         loop._start(parsed, parsed.make_task(), CPU, tmp_path / "run")
@@ -268,3 +279,50 @@ def test_a_crop_that_is_nearly_right_counts_more_than_one_nobody_can_solve() -> 
     assert float(weights[0] / weights[1]) == pytest.approx(4)
     assert float(weights.mean()) == pytest.approx(1)
     assert balanced(unknown, solved, truth, 0.0) is unknown
+
+
+def test_the_solves_hold_in_other_colours(folder: Path) -> None:
+    crops = Crops(load_bank(folder / "bank"))
+    whole, changed = crops.draw(3, 1, 4), crops.draw(3, 1, 4, recoloured=1.0)
+    assert torch.equal(whole.trimap, crops.draw(3, 1, 4).trimap)
+    assert not torch.equal(whole.pixels, changed.pixels)
+    for place in range(4):
+        linear = float(changed.light[place]) > 0
+        assert float(changed.pixels[place].min()) >= 0
+        assert float(changed.pixels[place].max()) <= (16 if linear else 1) + 1e-5
+        system = MattingSystem(changed.pixels[place], changed.trimap[place, 0])
+        unknown = changed.unknown[place, 0] > 0
+        difference = (system.solve([None], [0.0])[0] - changed.solved[place, 0]).abs()[unknown]
+        assert float(difference.mean()) < 0.03
+    given = ColourModels.of(changed.models)
+    assert torch.allclose(colour_models(changed.pixels, changed.trimap).projected, given.projected, atol=0.05)
+
+
+def test_a_shard_is_read_where_it_is_looked_at_and_writing_to_it_changes_no_file(folder: Path, tmp_path: Path) -> None:
+    (path,) = (folder / "bank").glob("*.npz")
+    shard = Shard.load(path)
+    with np.load(path) as fields:
+        for name in Shard.__dataclass_fields__:
+            assert (
+                np.array_equal(getattr(shard, name), fields[name]) and getattr(shard, name).dtype == fields[name].dtype
+            )
+    before = path.read_bytes()
+    shard.alpha[0] = 7
+    assert path.read_bytes() == before
+    half = tmp_path / "half.npz"
+    for damaged in (before[: len(before) // 2], b"", b"PK" + before[:40]):
+        half.write_bytes(damaged)
+        with pytest.raises(SourceError, match="is no shard"):
+            Shard.load(half)
+
+
+def test_a_network_given_more_does_not_listen_to_it_at_first(tmp_path: Path) -> None:
+    plain = replace(TINY, spectral=False)
+    before, more = NetM(plain).eval(), NetM(replace(plain, light=True)).eval()
+    torch.nn.init.normal_(before.coarse.out.weight)
+    torch.save(before.state_dict(), tmp_path / "before.pt")
+    loop._take(more, [tmp_path / "before.pt"], CPU)
+    pixels, trimap = torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64).mul(2).round() / 2
+    solved = torch.rand(1, 2, 64, 64)
+    told = more(pixels, trimap, solved, light=torch.ones(1, 1, 1, 1)).alpha
+    assert torch.allclose(told, before(pixels, trimap, solved).alpha, atol=1e-6)

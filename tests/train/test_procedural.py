@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from matte_core.train.procedural.crops import Scene, make_crop, pick_scene
+from matte_core.train.procedural.crops import Mix, Scene, make_crop, pick_scene
 from matte_core.train.procedural.fields import disc_kernel, fractal_noise, streak_kernel
 from matte_core.train.procedural.light import decode, encode
 from matte_core.train.procedural.photographs import load_photographs
@@ -103,3 +104,15 @@ def test_photographs_are_read_unclipped_and_panoramas_lose_their_poles(tmp_path:
     (picture,) = load_photographs(tmp_path)
     assert picture.shape == (24, 64, 3)
     assert picture.mean() == pytest.approx(5.0, rel=0.02)
+
+
+def test_a_wide_trimap_is_drawn_far_from_the_edge() -> None:
+    scene = Scene("solid", wide=True)
+    wide, usual = (
+        np.mean([np.mean(make_crop((5, n), 128, (), one).trimap == UNKNOWN) for n in range(6)])
+        for one in (scene, replace(scene, wide=False))
+    )
+    assert wide > 1.5 * usual
+    random = np.random.default_rng(0)
+    assert not any(pick_scene(random).wide for _ in range(20))
+    assert all(pick_scene(random, Mix(wide=1.0)).wide for _ in range(20))

@@ -9,15 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from matte_core.models.layers.tiles import Tile, cut, join
-from matte_core.models.net_m.inputs import Prepared, prepare
+from matte_core.models.net_m.inputs import Prepared
 from matte_core.models.net_m.net import NetM
 
 TILE, OVERLAP = 1024, 160  # pixels; both multiples of the network's 32
 
 
 @torch.no_grad()
-def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor | None) -> Tensor:
+def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor | None, light: float = 1.0) -> Tensor:
     """The network's alpha (H, W) of `pixels` (3, H, W), `trimap` (H, W) and `solved` (2, H, W), of any size.
+
+    `light` is -1 where the pixels are display-referred and 1 where they are scene-linear.
 
     Large pictures go through in tiles that overlap by 160 pixels, cross-faded; tiles without unknown are skipped.
     What the network is given is made of the whole picture, so tiles differ from it by their context alone.
@@ -25,7 +27,7 @@ def apply(net: NetM, pixels: Tensor, trimap: Tensor, solved: Tensor | None) -> T
     height, width = trimap.shape
     picture, regions = _padded(torch.nan_to_num(pixels.float())), _padded(trimap[None].float())
     solves = None if solved is None else _padded(solved.float())
-    prepared = prepare(net.settings.inputs, picture, regions, solves)
+    prepared = net.prepare(picture, regions, solves, light=regions.new_full((1, 1, 1, 1), light))
     tall, wide = regions.shape[-2:]
     tiles = cut(tall, wide, TILE, OVERLAP)
     alpha = join(tall, wide, OVERLAP, _answered(net, tiles, prepared, regions, solves))

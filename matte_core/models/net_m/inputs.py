@@ -26,7 +26,12 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    inputs: Inputs, pixels: Tensor, trimap: Tensor, solved: Tensor | None, models: ColourModels | None = None
+    inputs: Inputs,
+    pixels: Tensor,
+    trimap: Tensor,
+    solved: Tensor | None,
+    models: ColourModels | None = None,
+    light: Tensor | None = None,
 ) -> Prepared:
     """The network's inputs in one of its three forms.
 
@@ -34,12 +39,14 @@ def prepare(
     colours   compressed pixels, the trimap, and what the known colours say; its alpha begins with their two logits
     solves    the same with the two classic solves, and a third logit of the colour prior's
 
-    `models` are the colour models of the whole picture where `pixels` are a part of one.
+    `models` are the colour models of the whole picture where `pixels` are a part of one. `light` (N, 1, 1, 1) of -1
+    (display-referred) and 1 (scene-linear) comes last, for networks that are told.
     """
+    told = [] if light is None else [light.expand_as(trimap).to(pixels)]
     regions = [(trimap < 0.25).to(pixels), ((trimap - 0.5).abs() <= 0.25).to(pixels), (trimap > 0.75).to(pixels)]
     if inputs == "picture":
         mean, deviation = (pixels.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
-        return Prepared(torch.cat([(pixels - mean) / deviation, *regions], 1), pixels[:, :0])
+        return Prepared(torch.cat([(pixels - mean) / deviation, *regions, *told], 1), pixels[:, :0])
     pixels = pixels.clamp(0, BRIGHTEST)
     models = models or colour_models(pixels, trimap)
     distances = torch.cat([models.foreground_distance, models.background_distance], 1) * 0.3
@@ -58,4 +65,4 @@ def prepare(
         assert solved is not None
         features.append(solved - 0.5)
         start.append(torch.logit(solved[:, 1:].clamp(_SURE, 1 - _SURE)))
-    return Prepared(torch.cat(features, 1), torch.cat(start, 1))
+    return Prepared(torch.cat([*features, *told], 1), torch.cat(start, 1))

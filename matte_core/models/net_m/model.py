@@ -27,8 +27,10 @@ SMALL = Settings(
     attention=False,
     refinement=0,
     inputs="solves",
+    light=True,
+    reach=0.03,
 )
-FAST_SIZE = replace(SMALL, widths=(12, 24, 40, 64, 96), full=8, inputs="colours")
+FAST_SIZE = replace(SMALL, widths=(12, 24, 40, 64, 96), full=8, inputs="colours", light=False, reach=0.02)
 _SAFE_WEIGHT = 1e-2  # how strongly the equations are drawn to the network's alpha
 
 
@@ -50,14 +52,18 @@ class NetMModel:
         return net
 
     def step(self, net: NetM, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
-        """{"alpha": (T, K, H, W)} in 0..1 for `frames` (T, 3, H, W), every layer of guides["trimap"] by itself."""
+        """{"alpha": (T, K, H, W)} in 0..1 for `frames` (T, 3, H, W), every layer of guides["trimap"] by itself.
+
+        Without guides["light"] the pixels are taken for scene-linear ones.
+        """
         device = next(net.parameters()).device
+        lights = guides["light"][:, 0, 0, 0].tolist() if "light" in guides else [1.0] * len(frames)
 
         def estimate(pixels: Tensor, trimap: Tensor, frame: int) -> Tensor:
             if self.settings.inputs != "solves":
-                return apply(net, pixels, trimap, None)
+                return apply(net, pixels, trimap, None, lights[frame])
             system, solved = prepared(pixels, trimap)
-            alpha = apply(net, pixels, trimap, solved)
+            alpha = apply(net, pixels, trimap, solved, lights[frame])
             return system.solve([alpha], [_SAFE_WEIGHT])[0] if self.solved_again else alpha
 
         return {"alpha": each_layer(frames.to(device), guides["trimap"].to(device), estimate)}, state
@@ -67,14 +73,16 @@ _CROPS = "the 1601 crops in scene and display light of 2112 procedural ones of 2
 _TEXTURES = "textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
 _WEIGHTS = Weights(
     file="net_m-small.safetensors",
-    sha256="56d83d7f30a6b39ff9fdd418e3b4df264a6648f8e95cf9fe81e71c55382048b0",
+    sha256="5d7684bd734396d3b6c1967122d70d32676c28dae80141130d0de67495ef97bd",
     licence="Apache-2.0",
     commercial=True,
     megabytes=3.1,
     origin=(
         "recipe train/recipes/net_m_small.toml (seed 14, 4000 iterations, from scratch), then net_m_small_2.toml (seed "
-        f"21, 2800 iterations), the mean of both stages' weights; data: {_CROPS}, then 2272 more of 192 pixels, bank "
-        f"seed 2; {_TEXTURES}"
+        "21, 2800 iterations), from the mean of both net_m_small_3.toml (seed 31, 2000 iterations), then "
+        "net_m_small_4.toml (seed 41, 300 iterations), the mean of the last two stages' weights; data: "
+        f"{_CROPS}, 2272 of 192 pixels (bank seed 2), 1280 and 160 of 224 pixels (bank seeds 3 and 4), of which "
+        f"the last two stages saw those in every light; {_TEXTURES}"
     ),
 )
 SHARP = NetMModel(
@@ -86,6 +94,7 @@ SHARP = NetMModel(
         memory=1000,
         memory_unknown=3000,
         fixed=("coarse",),
+        light=True,
         weights=_WEIGHTS,
         note="Trained here on procedural crops. Blends its own alpha with two classic solves.",
     ),
@@ -106,6 +115,7 @@ FAST = NetMModel(
         SHARP.card,
         name="net_m-small-fast",
         title="Net-M small (fast)",
+        light=False,
         memory_unknown=0,
         weights=replace(
             _WEIGHTS,

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from matte_core.errors import ModelError
 from matte_core.models.layers.colour_models import ColourModels
 from matte_core.models.layers.nonlocal_attention import LightNonLocal, coarse_unknown
 from matte_core.models.layers.spectral import Adapter, Block, Layers, Rise, start_gently
-from matte_core.models.net_m.inputs import CHANNELS, PICTURE, STARTS, UNKNOWN, Inputs, prepare
+from matte_core.models.net_m.inputs import CHANNELS, PICTURE, STARTS, UNKNOWN, Inputs, Prepared, prepare
 from matte_core.models.net_m.refinement import Refinement
 
 _OWN = (0.0, -2.0, -1.0)  # bias of the last layer: most of a fresh network's answer is its own alpha
@@ -33,6 +34,10 @@ class Settings:
     refinement   width of the refinement, 0 for none
     inputs       "picture" as published; "colours" with colour models; "solves" with the two classic solves too,
                  which the answer then blends
+    light        whether it is told which light the pixels are in: photographs are encoded after light has mixed, so
+                 in them the same alpha shows other colours than in a scene-linear plate
+    reach        how far beyond 0 and 1 the answer goes before it is cut there: a sigmoid alone never comes to either,
+                 and leaves a haze over what is surely background
     """
 
     widths: tuple[int, int, int, int, int] = (32, 64, 128, 256, 512)
@@ -43,6 +48,13 @@ class Settings:
     attention: bool = True
     refinement: int = 64
     inputs: Inputs = "picture"
+    light: bool = False
+    reach: float = 0.0
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network is given."""
+        return CHANNELS[self.inputs] + self.light
 
 
 class Answer(NamedTuple):
@@ -64,6 +76,7 @@ class NetM(nn.Module):
     trimap   (N, 1, H, W) of 0, 0.5 and 1
     solved   (N, 2, H, W) closed-form and colour-prior alphas, for inputs "solves" only
     models   colour models of the whole picture, where `pixels` are a part of one
+    light    (N, 1, 1, 1) of -1 (display-referred) and 1 (scene-linear), where the network is told
     """
 
     multiple = 32
@@ -75,11 +88,29 @@ class NetM(nn.Module):
         self.refine = Refinement(settings.refinement) if settings.refinement else None
 
     def forward(
-        self, pixels: Tensor, trimap: Tensor, solved: Tensor | None = None, models: ColourModels | None = None
+        self,
+        pixels: Tensor,
+        trimap: Tensor,
+        solved: Tensor | None = None,
+        models: ColourModels | None = None,
+        light: Tensor | None = None,
     ) -> Answer:
         with torch.no_grad():
-            prepared = prepare(self.settings.inputs, pixels, trimap, solved, models)
+            prepared = self.prepare(pixels, trimap, solved, models, light)
         return self.blend(*prepared, solved)
+
+    def prepare(
+        self,
+        pixels: Tensor,
+        trimap: Tensor,
+        solved: Tensor | None = None,
+        models: ColourModels | None = None,
+        light: Tensor | None = None,
+    ) -> Prepared:
+        """What the network is given of a picture; `light` only where it is told of it."""
+        if self.settings.light and light is None:
+            raise ModelError("this Net-M must be told the light of its pixels. Give it.")
+        return prepare(self.settings.inputs, pixels, trimap, solved, models, light if self.settings.light else None)
 
     def blend(self, features: Tensor, start: Tensor, solved: Tensor | None = None) -> Answer:
         """The answer from what `prepare` made of the picture, or from the same part of all three."""
@@ -91,7 +122,14 @@ class NetM(nn.Module):
             assert solved is not None
             shares = torch.softmax(torch.cat([torch.zeros_like(logit), heads[:, 1:]], 1), 1)
             coarse = (shares * torch.cat([coarse, solved], 1)).sum(1, keepdim=True)
+        if self.settings.reach:
+            coarse = _cut(coarse + self.settings.reach * (2 * coarse - 1))
         return Answer(self.refine(coarse) if self.refine else coarse, coarse, logit, shares)
+
+
+def _cut(alpha: Tensor) -> Tensor:
+    """`alpha` cut to 0..1, with the slope of one that is not: what was cut wrongly can still be learned."""
+    return alpha + (alpha.clamp(0, 1) - alpha).detach() if alpha.requires_grad else alpha.clamp(0, 1)
 
 
 class CoarseNet(nn.Module):
@@ -99,7 +137,7 @@ class CoarseNet(nn.Module):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        layers, widths, channels = Layers(settings.spectral), settings.widths, CHANNELS[settings.inputs]
+        layers, widths, channels = Layers(settings.spectral), settings.widths, settings.channels
         half, quarter, eighth = widths[:3]
         self.enter = layers.convolved(channels, half, 2)
         self.second = layers.convolved(half, half, 1)

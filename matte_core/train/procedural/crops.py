@@ -25,7 +25,8 @@ Look = Callable[[Random, Shape, int], Shape]
 class Scene:
     """What a crop shows: the foreground's `shape`, what stands `behind` it ("" = nothing), in which `light`;
     `unseen`: a part whose colour is in no known part; `similar` 0..1: how near the background's colour is to the
-    foreground's; `layered`: a second foreground; `bright`: a background far above 1."""
+    foreground's; `layered`: a second foreground; `bright`: a background far above 1; `wide`: a trimap drawn far from
+    the edge, as in a hurry."""
 
     shape: str
     light: Light = "display"
@@ -34,14 +35,16 @@ class Scene:
     similar: float = 0.0
     layered: bool = False
     bright: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Which scenes a bank holds: in one of `lights` only, and the share that has an `unseen` part."""
+    """Which scenes a bank holds: in one of `lights` only, and the shares with an `unseen` part and a `wide` trimap."""
 
     lights: tuple[Light, ...] = LIGHTS
     unseen: float = 0.2
+    wide: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def pick_scene(random: Random, mix: Mix | None = None) -> Scene:
         similar=float(random.uniform(0.3, 0.9)) if random.random() < 0.2 else 0.0,
         layered=bool(random.random() < 0.15),
         bright=bool(random.random() < 0.25),
+        wide=bool(mix.wide and random.random() < mix.wide),
     )
 
 
@@ -121,7 +125,7 @@ def _compose(random: Random, size: int, photographs: Photographs, scene: Scene, 
         shadow = np.float32(random.uniform(0.1, 0.6)) * gaussian(moved, random.uniform(2, 12))
         background = background * (1 - shadow[..., None])
     pixels, front, back = expose(random, scene.light, foreground, background, alpha)
-    return Crop(pixels, front, back, alpha, make_trimap(random, alpha, unknown), scene)
+    return Crop(pixels, front, back, alpha, make_trimap(random, alpha, unknown, scene.wide), scene)
 
 
 def _view(random: Random, shape: Shape, size: int) -> Shape:

@@ -12,11 +12,13 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 1, 2
 Trimap = NDArray[np.uint8]
 
 
-def make_trimap(random: Random, alpha: Map, surely_unknown: NDArray[np.bool_] | None = None) -> Trimap:
+def make_trimap(
+    random: Random, alpha: Map, surely_unknown: NDArray[np.bool_] | None = None, wide: bool = False
+) -> Trimap:
     """(H, W) of BACKGROUND, UNKNOWN, FOREGROUND for `alpha` (H, W) 0..1.
 
-    Unknown reaches 1 to 45 pixels from the fractional ones, unevenly; sometimes with brush strokes, and
-    with small holes closed. `surely_unknown` is added to it.
+    Unknown reaches 1 to 45 pixels from the fractional ones, a `wide` one 10 to 60, unevenly; sometimes with brush
+    strokes, and with small holes closed. `surely_unknown` is added to it.
     """
     size = len(alpha)
     faint = random.uniform(0.004, 0.04)
@@ -25,7 +27,7 @@ def make_trimap(random: Random, alpha: Map, surely_unknown: NDArray[np.bool_] | 
     kernel = np.ones((3, 3), np.uint8)
     edge = (alpha > faint) & (alpha < 1 - faint) | (cv2.dilate(solid, kernel) != cv2.erode(solid, kernel))
     distance = cv2.distanceTransform(1 - edge.astype(np.uint8), cv2.DIST_L2, 3)
-    reach: Map | float = log_uniform(random, 1.5, float(random.choice([10, 25, 45])))
+    reach: Map | float = log_uniform(random, *((10, 60) if wide else (1.5, float(random.choice([10, 25, 45])))))
     if random.random() < 0.6:
         reach = reach * (0.4 + 1.2 * smooth_map(random, size, int(random.integers(2, 8))))
     inward, outward = np.exp(random.normal(0, 0.4, 2))

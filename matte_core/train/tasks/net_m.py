@@ -29,12 +29,13 @@ from matte_core.train.validation import answers, make_validation, validate
 @dataclass(frozen=True)
 class Data:
     """The bank: `shards` of 32 crops of `size` pixels from `seed`; `validation` crops of every named scene.
-    The bank's crops show scenes of `mix`. `earlier` names the folder of a run beside this one whose crops are drawn
-    too, "" for none.
+    The bank's crops show scenes of `mix`. `earlier` names the folders of runs beside this one whose crops are drawn
+    too.
 
     Training sees a random part of each crop, of `part` pixels a side (0 = all of it), and only crops in one of
     `lights`: for a network that answers with the alpha of the pixels it is given, "encoded" ones, composited in
-    another light than they are kept in, teach a wrong rule. Where the material has foregrounds with alphas,
+    another light than they are kept in, teach a wrong rule. The share of `recoloured` ones has other colours than in
+    the bank. Where the material has foregrounds with alphas,
     `cutouts` of the crops are made of them, varied as `augmentation` says. Without `solves` the bank is made
     sooner, for networks that are not given them."""
 
@@ -48,7 +49,8 @@ class Data:
     augmentation: Augmentation = field(default_factory=Augmentation)
     solves: bool = True
     mix: Mix = field(default_factory=Mix)
-    earlier: str = ""
+    earlier: tuple[str, ...] = ()
+    recoloured: float = 0.0
 
 
 class NetMTask:
@@ -76,15 +78,15 @@ class NetMTask:
         make_bank(folder / "bank", plan.seed, plan.shards, plan.size, material, told, *varied)
         make_validation(held_out, plan.size, plan.validation, material.photographs)
         shards = islice(load_bank(folder / "bank"), plan.shards)
-        earlier = load_bank(folder.parent / plan.earlier / "bank") if plan.earlier else ()
-        self._crops = Crops(chain(shards, earlier), plan.lights)
+        earlier = [load_bank(folder.parent / name / "bank") for name in plan.earlier]
+        self._crops = Crops(chain(shards, *earlier), plan.lights)
         self._held_out = Crops([Shard.load(held_out)])
 
     def draw(self, seed: int, iteration: int, count: int) -> Batch:
-        return self._crops.draw(seed, iteration, count, self._plan.part)
+        return self._crops.draw(seed, iteration, count, self._plan.part, self._plan.recoloured)
 
     def answer(self, net: nn.Module, batch: Batch) -> Answer:
-        answer: Answer = net(batch.pixels, batch.trimap, batch.solved, ColourModels.of(batch.models))
+        answer: Answer = net(batch.pixels, batch.trimap, batch.solved, ColourModels.of(batch.models), batch.light)
         return answer
 
     def loss(self, answer: Answer, batch: Batch) -> tuple[Tensor, dict[str, float]]:
