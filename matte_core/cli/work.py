@@ -23,17 +23,21 @@ from matte_core.io.writer import check_output, sweep
 from matte_core.models.weights import find
 from matte_core.shot import Shot
 
-M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20  # glibc's number for the setting; bytes from which a block is large
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # glibc's numbers for the settings
+LARGE_BLOCK = 16 << 20  # bytes from which a block is large: a plate of 1080p is, most of a network's scratch is not
+KEPT = 32 << 20  # bytes at the end of a heap that are kept for the next blocks
 
 
 def return_freed_memory() -> None:
     """Lets the C library give large blocks back at once, so that a long shot takes no more memory than a short one.
 
-    glibc otherwise raises its own threshold to 32 MB and keeps freed frames in its heap, where they fragment.
+    glibc otherwise raises its own threshold to 32 MB and keeps freed frames in its heap, where they fragment. Smaller
+    blocks stay in the heap: to have every page of a network's scratch from the system anew takes as long as its work.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+        mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
 def carry_out(context: click.Context, plan: Callable[[click.Context], Planned]) -> int:

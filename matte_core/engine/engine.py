@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from matte_core.engine.clock import Clock, Watch
 from matte_core.engine.graphs import Quicken, recorded
@@ -20,7 +19,9 @@ from matte_core.engine.host import Host, LocalHost
 from matte_core.engine.ladder import Cut, Rung, Step, need, rungs, sentence, within
 from matte_core.engine.networks import Networks
 from matte_core.engine.room import Room
+from matte_core.engine.sizes import pad, resized
 from matte_core.engine.transfer import Answer, Transfer, joined, on_device, transfer_for
+from matte_core.engine.turns import Turns
 from matte_core.errors import ModelError, UsageError, out_of_memory
 from matte_core.models.base import Card, Guides, Layers, MattingModel
 from matte_core.models.layers.tiles import cut, join
@@ -103,6 +104,7 @@ class Engine:
         self._networks = networks if networks is not None else Networks()
         self._quicken = quicken or recorded
         self._clock = Clock(watch)
+        self._turns = Turns()
         self._transfers: dict[torch.device, Transfer] = {}
         self._enough: dict[tuple[str, Step, str], Rung] = {}
         if device.type == "cuda":
@@ -160,21 +162,22 @@ class Engine:
             ways = [rung for rung in ways if rung.tile == state.side]
         asked = (card.name, replace(step, unknown=0), precision)
         start = ways.index(self._enough[asked]) if self._enough.get(asked) in ways else 0
-        for rung in ways[self._fitting(card, step, ways, start) :]:
-            try:
-                taken = self._take(_Question(model, net, frames, guides, rung.precision, look), state, rung)
-            except Exception as error:
-                if not out_of_memory(error):
-                    raise
-                self._enough.pop(asked, None)
-                told = repr(error)
-            else:
-                if rung != ways[0] or rung.tile:
-                    self._note(card, step, rung)
-                    self._enough[asked] = rung
-                return taken
-            self._empty_cache(card)  # the failed step's tensors are free only here
-            _LOG.info("%s, %s: %s", card.name, rung, told)
+        with self._turns.turn(need(card, step, ways[start]), partial(self.room.free, self.device_for(card))):
+            for rung in ways[self._fitting(card, step, ways, start) :]:
+                try:
+                    taken = self._take(_Question(model, net, frames, guides, rung.precision, look), state, rung)
+                except Exception as error:
+                    if not out_of_memory(error):
+                        raise
+                    self._enough.pop(asked, None)
+                    told = repr(error)
+                else:
+                    if rung != ways[0] or rung.tile:
+                        self._note(card, step, rung)
+                        self._enough[asked] = rung
+                    return taken
+                self._empty_cache(card)  # the failed step's tensors are free only here
+                _LOG.info("%s, %s: %s", card.name, rung, told)
         raise self._too_small(card, step, ways[-1])
 
     def _fitting(self, card: Card, step: Step, ways: Sequence[Rung], start: int) -> int:
@@ -269,13 +272,6 @@ class _Question(NamedTuple):
         return self._replace(frames=crop(self.frames), guides=guides)
 
 
-def pad(picture: Tensor, multiple: int) -> Tensor:
-    """`picture` (T, C, H, W) with right and bottom repeated up to a multiple of `multiple` pixels."""
-    height, width = picture.shape[-2:]
-    below, right = -height % multiple, -width % multiple
-    return functional.pad(picture, (0, right, 0, below), mode="replicate") if below or right else picture
-
-
 def _frames(start: int, stop: int, pictures: Tensor) -> Tensor:
     return pictures[start:stop]
 
@@ -285,13 +281,6 @@ def _laid_out(net: Any, device: torch.device) -> Any:
     if isinstance(net, torch.nn.Module) and device.type == "cuda":
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
-
-
-def resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """`picture` (T, C, H, W) at another size: interpolated when larger, averaged when smaller."""
-    if (picture.shape[-2], picture.shape[-1]) == size:
-        return picture
-    return functional.interpolate(picture, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from matte_core.engine.engine import Engine
 from matte_core.engine.room import resident
-from matte_core.engine.threads import in_lane
+from matte_core.engine.threads import file_threads, in_lane, steps_at_once
+from matte_core.io.image import library_threads
 from matte_core.lanes import LANES
 from matte_core.plan import Plan
 from matte_core.pull import BUDGET, SERIAL, Run
@@ -26,18 +27,20 @@ class Shares:
     beside: int
 
 
-def shares(plan: Plan, budget: int | None) -> Shares:
+def shares(plan: Plan, budget: int | None, steps: int = 1) -> Shares:
     """How `budget` bytes of the host's memory are shared: half the room at most is for what goes on beside the step.
 
     Where that is too little there are fewer threads and fewer frames ahead, and at last nothing beside the step.
+    `steps` are taken at once where nothing is scarce: the caller takes one, threads beside it the others.
     """
+    wide = {**LANES, "device": steps - 1} if steps > 1 else LANES
     if budget is None:
-        return Shares(LANES, None, BUDGET, 0)
+        return Shares(wide, None, BUDGET, 0)
     room = budget - (resident() or _LIBRARIES)
     least = plan.peak_bytes()
     scratch = _SCRATCH * max((unit.shot.frame_bytes for unit in plan.units), default=0)
     one_each = dict.fromkeys(LANES, 1)
-    for lanes, ahead, frames in ((LANES, None, max(BUDGET, least)), (one_each, None, 2 * least), (one_each, 1, least)):
+    for lanes, ahead, frames in ((wide, None, max(BUDGET, least)), (one_each, None, 2 * least), (one_each, 1, least)):
         beside = frames + scratch * sum(lanes.values())
         if beside <= room // 2:
             return Shares(lanes, ahead, frames, beside)
@@ -46,8 +49,9 @@ def shares(plan: Plan, budget: int | None) -> Shares:
 
 def run_with(engine: Engine, plan: Plan, check: Callable[[], None] = lambda: None, keep_going: bool = False) -> Run:
     """A run of `plan` within the engine's budget, for a program that has the machine for itself."""
-    share = shares(plan, engine.room.budget)
+    share = shares(plan, engine.room.budget, steps_at_once(engine.device))
     engine.room = replace(engine.room, beside=share.beside)
+    library_threads(file_threads() if share.lanes else 0)
     return Run(
         plan,
         lanes=share.lanes,
@@ -55,6 +59,6 @@ def run_with(engine: Engine, plan: Plan, check: Callable[[], None] = lambda: Non
         budget=share.frames,
         tools=engine,
         check=check,
-        inside=in_lane(engine.device),
+        inside=in_lane(engine.device, 1 + share.lanes.get("device", 0)),
         keep_going=keep_going,
     )

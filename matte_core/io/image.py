@@ -206,6 +206,11 @@ def _opened(path: Path, number: int | None) -> Iterator[Any]:
         source.close()
 
 
+def library_threads(count: int) -> None:
+    """From now on OpenImageIO decodes and encodes each file in `count` threads; 0 is one for each core."""
+    oiio.attribute("threads", count)
+
+
 def error_text(source: Any) -> str:
     """The first line of OpenImageIO's pending error, "" if none; damaged files put bytes in it that are no text."""
     try:

@@ -25,6 +25,7 @@ from matte_core.evaluate.cost import Stopwatch
 from matte_core.evaluate.speed.clip import pattern
 from matte_core.evaluate.speed.floor import Counting, Rates, Work, calibrate
 from matte_core.guide import Guide
+from matte_core.io.image import library_threads
 from matte_core.joint import trimap_of
 from matte_core.matting import matte_of, view_of
 from matte_core.models.base import MattingModel
@@ -177,6 +178,7 @@ def _serial(asked: Asked, out: str, engine: Engine, seconds: defaultdict[str, fl
         if stage is not None:
             seconds[stage] += took
 
+    library_threads(0)  # all cores for one file after another
     started = time.perf_counter()
     for _ in Run(plan, lanes=SERIAL, tools=engine, inside=in_lane(engine.device), watch=watch):
         pass

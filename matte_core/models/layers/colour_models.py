@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from matte_core.models.layers.bilinear import bilinear
+
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 _COARSE = 4  # the Gaussian models live on a grid of 4 x 4 pixels
 _LEVELS = 10
@@ -79,7 +81,7 @@ def fill_in(values: Tensor, weight: Tensor) -> Tensor:
     everywhere = sums.mean((2, 3), keepdim=True) / weights.mean((2, 3), keepdim=True).clamp_min(1e-12)
     filled = torch.where(weights > _TINY, sums / weights.clamp_min(_TINY), everywhere)
     for sums, weights in reversed(levels):
-        coarse = functional.interpolate(filled, size=sums.shape[-2:], mode="bilinear", align_corners=False)
+        coarse = bilinear(filled, (sums.shape[-2], sums.shape[-1]))
         trust = (weights * 4).clamp(max=1)
         filled = torch.lerp(coarse, sums / weights.clamp_min(_TINY), trust)
     return filled
@@ -141,7 +143,7 @@ def _pool(values: Tensor) -> Tensor:
 
 def _upsample(values: Tensor, height: int, width: int) -> Tensor:
     padded = (-(-height // _COARSE) * _COARSE, -(-width // _COARSE) * _COARSE)
-    fine = functional.interpolate(values, size=padded, mode="bilinear", align_corners=False)
+    fine = bilinear(values, padded)
     return fine[..., :height, :width]
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from matte_core.models.layers.bilinear import bilinear
 from matte_core.models.maggie.net import normalised
 
 _LOW, _HIGH = 1 / 255, 254 / 255
@@ -35,7 +36,7 @@ class Fit:
     def pictures(self, frames: Tensor) -> Tensor:
         """Frames (T, 3, H, W) in display light 0..1, resized, padded, normalised as for ImageNet."""
         if self.size != (self.height, self.width):
-            frames = functional.interpolate(frames, size=self.size, mode="bilinear", align_corners=False)
+            frames = bilinear(frames, self.size)
         return normalised(self._padded(frames))
 
     def masks(self, masks: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matte_core.models.layers.bilinear import bilinear
 from matte_core.models.layers.colour_models import colour_models
 from matte_core.models.layers.resnet50 import ResNet50
 
@@ -129,4 +130,4 @@ def _normed(before: int, after: int, side: int, dilation: int = 1) -> nn.Sequent
 
 
 def _enlarged(values: Tensor, size: torch.Size) -> Tensor:
-    return functional.interpolate(values, size=size, mode="bilinear", align_corners=True)
+    return bilinear(values, (size[0], size[1]), align_corners=True)

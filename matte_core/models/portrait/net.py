@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from matte_core.models.layers.bilinear import bilinear
 from matte_core.models.portrait import regions
 from matte_core.models.portrait.refine import Refine, Refinement
 from matte_core.models.portrait.swin import Swin
@@ -162,7 +163,7 @@ def within(longest: int, height: int, width: int, step: int) -> tuple[int, int]:
 def _enlarged(values: Tensor, size: tuple[int, int]) -> Tensor:
     if (values.shape[-2], values.shape[-1]) == size:
         return values
-    return functional.interpolate(values, size=size, mode="bilinear", align_corners=False)
+    return bilinear(values, size)
 
 
 def _padded(pixels: Tensor, below: int, right: int) -> Tensor:
