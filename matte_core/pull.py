@@ -23,6 +23,7 @@ from matte_core.lanes import LANES, Begun, Lanes
 from matte_core.patience import AtDisk
 from matte_core.plan import Key, Plan, Unit, needs_of
 from matte_core.shot import Shot
+from matte_core.store import Store
 from matte_core.verb import VERBS, Job, Result
 
 BUDGET = 600_000_000  # bytes of frames that may live ahead of the awaited one
@@ -64,22 +65,25 @@ class Run:
         largest = max((len(unit.numbers) for unit in plan.units), default=1)
         self.plan = plan
         self.failures: list[FrameError] = []
-        self.most_bytes = 0
         self._lanes, self._budget, self._tools, self._check = Lanes(lanes), budget, tools, check
         self._ahead = (max(4, 2 * largest) if ahead is None else ahead) * max(plan.sinks, 1)
         self._inside, self._watch, self._keep_going = inside, watch, keep_going
         self._at_disk = AtDisk(patience)
         self._changed = threading.Condition()
-        self._store: dict[Key, Frame | Waiting] = {}
+        self._store = Store(plan.uses)
         self._aside = Aside()
-        self._uses = dict(plan.uses)
         self._state: dict[int, Any] = {}
         self._waits = [unit.waits_for for unit in plan.units]
         self._finished = [False] * len(plan.units)
         self._failed: dict[Key, FrameError] = {}
-        self._live = self._reserved = self._admitted = self._awaited = self._finished_count = 0
+        self._reserved = self._admitted = self._awaited = self._finished_count = 0
         self._stop = False
         self._fatal: BaseException | None = None
+
+    @property
+    def most_bytes(self) -> int:
+        """Most bytes of frames that lived at once."""
+        return self._store.most_bytes
 
     def __iter__(self) -> Iterator[Frame]:
         threads = [
@@ -128,7 +132,7 @@ class Run:
         with self._changed:
             error = self._failed.get(key)
             frame = self._store.get(key)
-            self._release(key)
+            self._store.release(key)
         if error is None:
             return None if frame is None else frame_of(frame)
         if not (self._keep_going and isinstance(error.cause, SourceError)):
@@ -143,7 +147,7 @@ class Run:
         while self._admitted < len(units):
             unit = units[self._admitted]
             need = unit.shot.frame_bytes * len(unit.numbers)
-            full = self._live + self._reserved + need > self._budget
+            full = self._store.bytes + self._reserved + need > self._budget
             # All that lies before the next unit being finished, it can be made, however full the budget.
             held_back = unit.sink > self._awaited or self._finished_count < self._admitted
             if unit.sink > self._awaited + self._ahead or (full and held_back):
@@ -193,7 +197,7 @@ class Run:
                         self._lanes.begin(unit, Begun(job, cause, result, time.perf_counter() - started))
                         self._changed.notify_all()
                     return
-                _expect(job, result)
+                result.expect(job)
                 made = self._put_aside(unit, result)
             except Exception as failure:
                 if out_of_memory(failure) and self._again(unit):
@@ -213,7 +217,7 @@ class Run:
         """The frames of a unit as they wait for their consumers: those of a backward pass on disk."""
         if not unit.shot.declaration.backward:
             return result.frames
-        return [self._aside.put(frame) for frame in result.frames if self._uses.get((id(unit.shot), frame.number))]
+        return [self._aside.put(frame) for frame in result.frames if self._store.wanted((id(unit.shot), frame.number))]
 
     def _result(self, unit: Unit, job: Job, begun: Begun | None) -> Result:
         """What the unit's verb makes; where nobody else waits for what a device has begun, all of it."""
@@ -275,11 +279,10 @@ class Run:
         self._failed.update({(id(unit.shot), number): error for number, error in errors.items()})
         self._reserved -= unit.shot.frame_bytes * len(unit.numbers)
         for frame in made:
-            self._keep(unit.shot, frame)
-        self.most_bytes = max(self.most_bytes, self._live)
+            self._store.keep((id(unit.shot), frame.number), frame)
         for source, numbers in zip(unit.shot.inputs, unit.needs, strict=True):
             for number in numbers:
-                self._release((id(source), number))
+                self._store.release((id(source), number))
         if any(other.previous is unit for other in unit.dependants):
             self._state[unit.index] = result.state
         self._finished[unit.index] = True
@@ -289,23 +292,6 @@ class Run:
             if self._waits[other.index] == 0 and other.index < self._admitted:
                 self._enter(other)
         self._changed.notify_all()
-
-    def _keep(self, shot: Shot, frame: Frame | Waiting) -> None:
-        if self._uses.get((id(shot), frame.number), 0):
-            self._store[id(shot), frame.number] = frame
-            self._live += frame.nbytes
-
-    def _release(self, key: Key) -> None:
-        self._uses[key] -= 1
-        if self._uses[key] == 0:
-            frame = self._store.pop(key, None)
-            self._live -= frame.nbytes if frame is not None else 0
-
-
-def _expect(job: Job, result: Result) -> None:
-    made = [frame.number for frame in result.frames]
-    if made != list(job.numbers):
-        raise RuntimeError(f"verb '{job.shot.verb}' was asked for frames {list(job.numbers)} and made {made}")
 
 
 def frames(shot: Shot, numbers: Sequence[int] | None = None, *, tools: Any = None) -> Iterator[Frame]:

@@ -54,6 +54,12 @@ class Result:
     state: Any = None
     finish: Callable[[], Sequence[Frame]] | None = None
 
+    def expect(self, job: Job) -> None:
+        """Raises RuntimeError where these are not the frames of `job`: a mistake in the verb."""
+        made = [frame.number for frame in self.frames]
+        if made != list(job.numbers):
+            raise RuntimeError(f"verb '{job.shot.verb}' was asked for frames {list(job.numbers)} and made {made}")
+
 
 @dataclass(frozen=True)
 class Declaration:

@@ -180,7 +180,7 @@ def test_random_graphs_compute_each_frame_once_and_agree_with_a_serial_pull(seed
     assert set(counts.values()) == {1}
     assert set(counts) == set(plan.unit_of)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("matte-")]
-    assert not run._store and not run._state and run._live == 0 and run._reserved == 0
+    assert not len(run._store) and not run._state and run._store.bytes == 0 and run._reserved == 0
 
 
 class Shelf:

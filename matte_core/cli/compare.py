@@ -15,7 +15,7 @@ from matte_core import __version__
 from matte_core.cli.screen import Screen
 from matte_core.engine.engine import Engine, pick_device
 from matte_core.errors import OutputError, UsageError
-from matte_core.evaluate.bench import Answers, Settings, ask
+from matte_core.evaluate.asking import Answers, Settings, ask
 from matte_core.evaluate.comparison import Comparison, compare
 from matte_core.evaluate.methods import CLIPPED, REFERENCE, REFERENCES, check
 from matte_core.evaluate.pictures import Picture, folders_in, pictures_of

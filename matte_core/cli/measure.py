@@ -88,7 +88,7 @@ def evaluate(
         _measure(pred, truth, trimaps[0] if trimaps else None, stills, out, machine)
         return
     from matte_core.cli.compare import compare_models, sweep_models
-    from matte_core.evaluate.bench import Settings
+    from matte_core.evaluate.asking import Settings
 
     folders = (data, plate, Path(truth) if truth else None, [Path(folder) for folder in trimaps])
     settings = Settings(device, precision, threads, space)

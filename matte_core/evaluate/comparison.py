@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from matte_core.evaluate.bench import Answers
+from matte_core.evaluate.asking import Answers
 from matte_core.evaluate.cost import Cost
 from matte_core.evaluate.metrics import Alpha, Region
 from matte_core.evaluate.pictures import Picture

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matte_core.colour import linear_light, load_config, make_view, to_display
 from matte_core.errors import OutputError
-from matte_core.evaluate.bench import Answers
+from matte_core.evaluate.asking import Answers
 from matte_core.evaluate.comparison import truth_of
 from matte_core.evaluate.pictures import Picture
 from matte_core.frame import Pixels

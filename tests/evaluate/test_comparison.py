@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from matte_core.cli import main
 from matte_core.errors import SourceError, UsageError
-from matte_core.evaluate import bench, metrics
-from matte_core.evaluate.bench import Answer, Settings, ask
+from matte_core.evaluate import asking, metrics
+from matte_core.evaluate.asking import Answer, Settings, ask
 from matte_core.evaluate.comparison import Comparison, compare
 from matte_core.evaluate.cost import Cost, Stopwatch
 from matte_core.evaluate.methods import Question, check
@@ -82,10 +82,10 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(asking, "ProcessPoolExecutor", Here)
 
 
-def compared(data: Path, scratch: Path, *methods: str) -> tuple[Comparison, bench.Answers, list[Picture]]:
+def compared(data: Path, scratch: Path, *methods: str) -> tuple[Comparison, asking.Answers, list[Picture]]:
     pictures = pictures_of(*folders_in(data))
     answers = ask(methods, pictures, Settings(), scratch, silent)
     return compare(methods, pictures, answers, CLOSED_FORM), answers, pictures
@@ -120,7 +120,7 @@ def test_a_method_that_fails_loses_its_own_answers_and_its_mean(
 
         return solve
 
-    monkeypatch.setattr(bench, "prepare", shaky)
+    monkeypatch.setattr(asking, "prepare", shaky)
     found, answers, pictures = compared(data, tmp_path, CLOSED_FORM, "shaky")
     assert found.mean("unknown", "trimap1", "shaky", "SAD") is None
     assert found.mean("unknown", "trimap1", CLOSED_FORM, "SAD") is not None
@@ -130,7 +130,7 @@ def test_a_method_that_fails_loses_its_own_answers_and_its_mean(
     assert "- shaky, trimap1, GT02: it did not converge" in text
     save_strip(tmp_path / "strip.png", pictures[1], "trimap1", found.methods, answers)
     assert cv2.imread(str(tmp_path / "strip.png")).shape[1] == 5 * 364
-    bench._ready.clear()
+    asking._ready.clear()
 
 
 def test_a_process_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +147,8 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path, monkeypatch: pytest.Mon
             future.set_result(Answer(tmp_path, Cost()))
             return future
 
-    monkeypatch.setattr(bench, "ProcessPoolExecutor", Dying)
-    with bench._Process("anything", Settings()) as process:
+    monkeypatch.setattr(asking, "ProcessPoolExecutor", Dying)
+    with asking._Process("anything", Settings()) as process:
         question = Question(tmp_path, tmp_path)
         assert "its process died" in process.solve(question, tmp_path).failure
         assert process.solve(question, tmp_path).file == tmp_path
