@@ -22,6 +22,7 @@ LAYERS = [
         "verb",
         "plan",
         "lanes",
+        "store",
         "pull",
         "patience",
         "op",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matte_core.errors import OutputError, SourceError
 from matte_core.frame import Attribute, Header, Pixels
 from matte_core.io import chunks
-from matte_core.io.image import error_text, has_no_holes, read_header, read_pixels
+from matte_core.io.image import copied, error_text, has_no_holes, read_header, read_pixels
 from matte_core.io.windows import place
 from matte_core.late import late
 
@@ -117,7 +117,7 @@ def _interleaved(layers: Sequence[Pixels], depth: str, exact: int) -> NDArray[An
         clamped = np.clip(channel, low, high)
         if not has_no_holes(clamped):
             clamped[np.isnan(clamped)] = 0.0
-        packed[..., index] = clamped
+        copied(clamped, packed[..., index])
     return packed
 
 
