@@ -12,7 +12,7 @@ import torch
 
 CORES = torch.get_num_threads()  # OMP_NUM_THREADS, or every core: numba changes it when it is loaded
 _NAME = "matte-"  # begins the names of the threads of a run, before their lane
-_BEHIND = 10  # how much nicer reading and writing are than the step that waits for nobody
+_BEHIND = 5  # nicer by so much are reading and writing: a third of the weight of the step, so that they never starve
 _FEW = 4  # cores up to which a file is read or written by one thread: there are three lanes for files
 
 
