@@ -16,6 +16,7 @@ import torch
 
 from matte_core import __version__
 from matte_core.cli.screen import Screen
+from matte_core.cli.work import return_freed_memory
 from matte_core.engine.engine import pick_device
 from matte_core.engine.room import parse_bytes
 from matte_core.errors import MatteError, OutputError, UsageError
@@ -122,6 +123,7 @@ def _alone(asked: Asked) -> Measured:
 
 
 def _measured(asked: Asked) -> Measured:
+    return_freed_memory()  # as `matte sequence` does
     asked.folder.mkdir(parents=True)
     make_clip(asked.folder, asked.height, asked.width, asked.count)
     return measure(asked)
