@@ -209,6 +209,22 @@ def instances() -> Workflow:
     return Workflow("instances", graph, [*shown, ("all together", mattes)])
 
 
+def portrait() -> Workflow:
+    graph = Graph()
+    plate = graph.add("MatteReadPlate", 0, 0, title="Plate", path=PLATE)
+    alpha = graph.add("MattePortraitMatte", 1, 0, {"plate": plate}, title="Portrait Matte")
+    steady = graph.add("MatteSmoothMatte", 2, 0, {"plate": plate, "matte": alpha}, title="Smooth Matte")
+    graph.add("MatteViewer", 3, 0, {"plate": plate, "matte": steady})
+    graph.add("MatteWriteSequence", 3, 14, {"matte": steady, "plate": plate}, out="portrait/matte.####.exr")
+    graph.note(
+        "## No guide at all\n\nThe subject is found in each frame by itself, then Smooth Matte takes the flicker out. "
+        "portrait-small was learned on made-up figures, never on people: take its matte for a first mask (Joint Matte "
+        "finishes it), or bring a checkpoint of your own: `matte weights convert portrait --from FILE`."
+    )
+    shown: list[Shown] = [("plate", plate), ("frame by frame", alpha), ("smooth", steady)]
+    return Workflow("portrait", graph, [*shown, ("over grey", plate, steady)])
+
+
 WORKFLOWS = (
     mask_to_matte,
     net_t_to_net_m,
@@ -217,6 +233,7 @@ WORKFLOWS = (
     exr_layers,
     clean_plate_and_despill,
     instances,
+    portrait,
 )
 
 

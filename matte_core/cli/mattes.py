@@ -116,7 +116,7 @@ def _check_guides(settings: Settings) -> None:
     if not alone and told != 1:
         raise UsageError(
             "give either --mask or --trimap, or --instances: the model must be told what to cut out. "
-            "Models that need nothing find the subject by themselves: matte models"
+            f"One that finds the subject by itself: --model {ops.PORTRAIT_MODEL}"
         )
 
 

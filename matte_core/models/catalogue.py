@@ -27,6 +27,8 @@ CATALOGUE: dict[str, str] = {
     "random-walk": "matte_core.models.classic:RANDOM_WALK",
     "maggie-small": "matte_core.models.maggie:SMALL_IMAGE",
     "maggie-small-video": "matte_core.models.maggie:SMALL_VIDEO",
+    "portrait-small": "matte_core.models.portrait:PORTRAIT_SMALL",
+    "portrait-small-budget": "matte_core.models.portrait:PORTRAIT_SMALL_BUDGET",
     "portrait": "matte_core.models.portrait:PORTRAIT",
     "maggie-image": "matte_core.models.maggie:IMAGE",
     "maggie-video": "matte_core.models.maggie:VIDEO",

@@ -2,11 +2,13 @@
 
 from matte_core.ops.alpha import (
     DEFAULT_MODEL,
+    PORTRAIT_MODEL,
     REACH,
     alpha_in_linear_light,
     estimate_alpha,
     joint_matte,
     load_matting_model,
+    portrait_matte,
     refine_matte,
     smooth_matte,
 )
@@ -40,6 +42,7 @@ from matte_core.ops.video import propagate_mask, propagate_trimap, video_matte
 __all__ = [
     "DEFAULT_MODEL",
     "GROW",
+    "PORTRAIT_MODEL",
     "REACH",
     "SHRINK",
     "SOFTNESS",
@@ -63,6 +66,7 @@ __all__ = [
     "load_matting_model",
     "over",
     "pick_instances",
+    "portrait_matte",
     "premultiply",
     "propagate_mask",
     "propagate_trimap",

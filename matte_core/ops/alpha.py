@@ -21,6 +21,7 @@ from matte_core.sources import hold_still
 from matte_core.windows import over_window_of
 
 DEFAULT_MODEL = "net_m-small"
+PORTRAIT_MODEL = "portrait-small"
 REACH = 2  # frames before and after, of Smooth Matte
 
 
@@ -74,6 +75,29 @@ def joint_matte(
     """From a rough mask to a matte: a network finds the trimap, a model the alpha, and both answers become one."""
     chosen, held = matting_model or ModelChoice(model, precision), hold_still(mask, plate.frames)
     return joint_matte_of(plate, held, trimap_model, chosen.name, fusion, chosen.precision, pick_device())
+
+
+@op(
+    "Portrait Matte",
+    "Matte/Alpha",
+    [MATTE],
+    aliases=["no guide", "automatic", "remove background", "rembg", "person", "portrait", "salient object"],
+)
+def portrait_matte(
+    plate: Annotated[Shot, plate("The plate. The subject is found by itself: no mask, no trimap.")],
+    model: Annotated[
+        str,
+        choice(
+            "portrait-small: learned on made-up figures, never on people; -budget: the same with bounded time. "
+            "portrait: a checkpoint of your own.",
+            lambda: names(told=None),
+        ),
+    ] = PORTRAIT_MODEL,
+    precision: Annotated[str, choice("Arithmetic. auto: as the model's card says.", lambda: PRECISIONS)] = "auto",
+) -> Shot:
+    """The matte of the picture's subject, told by nothing but the picture, frame by frame: Smooth Matte takes out what
+    flickers. portrait-small was learned on made-up figures, never on people: use it for a first mask."""
+    return matte_of(plate, Guide(), model, precision, pick_device())
 
 
 @op("Linear Alpha", "Matte/Alpha", [MATTE], aliases=["display alpha", "gamma", "edge too thick", "re-solve"])

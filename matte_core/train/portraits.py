@@ -17,7 +17,7 @@ from matte_core.train.bank import CROPS_PER_SHARD, Progress, Stored, fill_folder
 from matte_core.train.cutouts import Cutout, load_pair
 from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, Scene, make_subject
-from matte_core.train.procedural.fields import Random
+from matte_core.train.procedural.fields import Random, log_uniform
 from matte_core.train.subjects import shown
 
 _SHAPES = {"figure": 0.6, "hair": 0.12, "fine_hair": 0.07, "fur": 0.09, "solid": 0.06, "plush": 0.06}
@@ -47,12 +47,16 @@ class Photograph(Stored):
 
 
 def pick_salient(random: Random) -> Scene:
-    """A scene whose subject can be told from what is behind it, composited in linear light."""
+    """A scene whose subject can be told from what is behind it, composited in linear light.
+
+    Most of what stands behind is out of focus, as it is where a lens is turned to a subject.
+    """
     return Scene(
         shape=str(random.choice(list(_SHAPES), p=list(_SHAPES.values()))),
         light="scene" if random.random() < 0.4 else "encoded",
         similar=float(random.uniform(0.2, 0.6)) if random.random() < 0.1 else 0.0,
         bright=bool(random.random() < 0.2),
+        soft=log_uniform(random, 0.006, 0.06) if random.random() < 0.6 else 0.0,
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from matte_core.evaluate.operations import counting
 from matte_core.models.layers.nonlocal_attention import LightNonLocal
 from matte_core.models.portrait.model import SMALL, PortraitModel, fold
-from matte_core.models.portrait.net import PAPER, LowResolution, Portrait, Settings
+from matte_core.models.portrait.net import PAPER, Coarse, LowResolution, Portrait, Settings
 from matte_core.models.portrait.refine import Refine, Refinement, RegionAttention
 from matte_core.models.portrait.regions import neighbours
 from matte_core.models.portrait.swin import Swin
@@ -44,7 +44,7 @@ def test_the_paper_s_networks_have_the_published_sizes() -> None:
 
 
 def test_small_is_a_setting_of_the_same_class() -> None:
-    assert parameters(Portrait(SMALL)) < 2_000_000
+    assert parameters(Portrait(SMALL)) < 3_500_000
 
 
 @pytest.mark.parametrize(
@@ -171,3 +171,25 @@ def test_nan_gives_a_finite_answer(tiny: Portrait) -> None:
     picture[..., 10:20, 10:20] = float("nan")
     alpha = PortraitModel.step(PortraitModel.__new__(PortraitModel), tiny, picture, {}, None)[0]["alpha"]
     assert bool(torch.isfinite(alpha).all())
+
+
+@torch.no_grad()
+def test_a_mirrored_picture_has_the_mirrored_matte_where_it_looks_at_both(tiny: Portrait) -> None:
+    both = Portrait(Settings(**{**vars(TINY), "mirrored": True})).eval()
+    both.load_state_dict(tiny.state_dict())
+    picture, cells = torch.rand(1, 3, 64, 128), torch.zeros(0, 3, dtype=torch.long)
+    there, back = both(picture, cells).alpha, both(picture.flip(3), cells).alpha.flip(3)
+    assert torch.allclose(there, back, atol=1e-6)
+    assert not torch.allclose(there, tiny(picture, cells).alpha, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_is_nearly_nothing_or_all_becomes_so_outside_of_the_cells_where_a_margin_is_set(tiny: Portrait) -> None:
+    sure = Portrait(Settings(**{**vars(TINY), "margin": 0.3})).eval()
+    sure.load_state_dict(tiny.state_dict())
+    picture, cells = torch.rand(1, 3, 64, 64), torch.zeros(0, 3, dtype=torch.long)
+    scales = [Coarse(torch.linspace(-4, 4, 256).view(1, 1, 16, 16), torch.zeros(1, 3, 16, 16))]
+    plain, alpha = (net.compose(picture, scales, cells).alpha for net in (tiny, sure))
+    assert float(plain.min()) > 0 and float(plain.max()) < 1
+    assert float(alpha.min()) == 0 and float(alpha.max()) == 1
+    assert bool((alpha[plain < 0.2] == 0).all()) and bool((alpha[plain > 0.8] == 1).all())

@@ -16,6 +16,7 @@ import torch
 from matte_core.train import loop
 from matte_core.train.bank import make_bank
 from matte_core.train.material import Material
+from matte_core.train.portraits import make_portraits
 from matte_core.train.subjects import make_subjects
 
 CPU = torch.device("cpu")
@@ -24,6 +25,11 @@ NET_T = "stem = 4\ninner = [2, 2, 4, 4]\ncounts = [1, 1, 1, 1]\npyramid = 4\nski
 SETTINGS = {
     "net_m": f"[network]\n{NET_M}[data]\nshards = 1\nsize = 64\nvalidation = 1\n",
     "net_t": f"[network]\n{NET_T}[data]\nshards = 1\nsize = 64\npart = 48\nvalidation = 2\nlarge = 64\n",
+    "portrait": (
+        "[network]\npatch = 8\ndims = [4, 8, 8, 8]\ndepths = [1, 1, 1, 1]\nheads = [1, 2, 2, 2]\nstem = 4\n"
+        "decoder = [8, 8, 8]\nlook = 64\n[network.refinement]\nnarrow = 4\nwide = 8\ntoken = 8\nheads = 2\n"
+        "[data]\nshards = 1\nsize = 64\npart = 64\nbudget = 6\nhelped = 0.5\nempty = 0.2\nvalidation = 1\nlarge = 64\n"
+    ),
     "adaption": (
         f"[network]\ncritic = 4\n[network.net_t]\n{NET_T}[network.net_m]\n{NET_M}"
         "[data]\nsize = 64\nshown = 1\n[data.rough]\nforeground = 4\nbackground = 8\nmask = 5\nblur = 1.0\n"
@@ -72,6 +78,8 @@ def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(task: st
             make_bank(whole / "bank", 1, 1, 64, Material())
         elif task == "net_t":
             make_subjects(whole / "bank", 1, 1, 64, Material(), count=3)
+        elif task == "portrait":
+            make_portraits(whole / "bank", 1, 1, 64, Material(), count=3)
     loop.train(recipe, data, CPU, False, whole, lambda stage, done, total: None)
     for made in ("bank", "validation"):
         if (whole / made).exists():

@@ -22,7 +22,7 @@ from matte_core.train.portrait_losses import (
 )
 from matte_core.train.portraits import Photograph, make_photographs, make_portraits
 from matte_core.train.recipe import RECIPES, parse_recipe
-from matte_core.train.tasks.portrait import PortraitTask, true_regions
+from matte_core.train.tasks.portrait import PortraitTask, part_without, true_regions
 from matte_core.train.warps import Warp, warped
 
 CPU = torch.device("cpu")
@@ -117,6 +117,26 @@ def test_the_true_trimap_reaches_three_pixels_beyond_the_fractional_ones() -> No
     alpha[:, 19] = 100
     found = true_regions(alpha)[20]
     assert found.tolist() == [0] * 16 + [1] * 7 + [2] * 17
+
+
+def test_a_part_without_the_subject_is_found_where_there_is_one() -> None:
+    alpha = np.zeros((80, 100), np.uint8)
+    alpha[50:, 60:] = 255
+    for seed in range(20):
+        part = part_without(np.random.default_rng(seed), alpha)
+        assert alpha[part].size >= 400 and not alpha[part].any()
+    assert alpha[part_without(np.random.default_rng(0), alpha + np.uint8(1))].shape == (80, 100)
+
+
+def test_the_refinement_may_be_told_a_coarse_alpha_nearer_to_the_truth(bank: Path) -> None:
+    task = parse_recipe(RECIPE.replace("budget = 6", "budget = 6\nhelped = 1.0\nempty = 1.0")).make_task()
+    task.prepare(bank, Material(), quiet)
+    batch = task.draw(3, 0, 2)
+    assert batch.help.shape == (2, 1, 1, 1) and 0 < float(batch.help.min()) <= float(batch.help.max()) < 1
+    assert float(batch.alpha.mean()) < 0.2
+    task = parse_recipe(RECIPE).make_task()
+    task.prepare(bank, Material(), quiet)
+    assert not task.draw(3, 0, 2).help.any()
 
 
 def test_a_warp_moves_all_channels_together_and_none_leaves_the_picture_alone() -> None:

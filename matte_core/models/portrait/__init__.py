@@ -1,5 +1,5 @@
-"""Portrait: a matte of the picture alone, in the paper's size for a person's own file."""
+"""Portrait: a matte of the picture alone; small with our weights, and in the paper's size for a file of your own."""
 
-from matte_core.models.portrait.model import PORTRAIT
+from matte_core.models.portrait.model import PORTRAIT, PORTRAIT_SMALL, PORTRAIT_SMALL_BUDGET
 
-__all__ = ["PORTRAIT"]
+__all__ = ["PORTRAIT", "PORTRAIT_SMALL", "PORTRAIT_SMALL_BUDGET"]

@@ -14,7 +14,8 @@ from torch.nn import functional
 from matte_core.models.portrait.regions import neighbours
 
 _REACH = 3  # cells: offsets up to it in both axes have a bias of their own
-_AT_ONCE = 2048  # cells that are convolved together: bounds the memory
+_TOLD = 4  # channels: a picture and its coarse alpha
+_AT_ONCE = 256  # cells that are convolved together: bounds the memory, and stays in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Refinement:
     narrow, wide   channels at full size, and below it
     token, heads   width of what cells tell each other, and its attention heads; `layers` of attention
     neighbours     how many other cells each one hears from
+    colours        whether cells are also told what the colours around them say, and answer what to add to the coarse
+                   alpha; our own, off in the paper's form
     """
 
     narrow: int = 32
@@ -32,17 +35,19 @@ class Refinement:
     heads: int = 8
     layers: int = 2
     neighbours: int = 8
+    colours: bool = False
 
 
 class Refine(nn.Module):
-    """Alpha (R, 1, 8, 8) in 0..1 of cells (R, 4, 8, 8), display-referred pixels and a coarse alpha; `places` (R, 3)
-    are their pictures, rows and columns."""
+    """Alpha (R, 1, 8, 8) in 0..1 of cells (R, 4, 8, 8), display-referred pixels and a coarse alpha, or (R, 6, 8, 8)
+    with what the colours around say; `places` (R, 3) are their pictures, rows and columns."""
 
     def __init__(self, settings: Refinement) -> None:
         super().__init__()
         narrow, wide = settings.narrow, settings.wide
         self.count = settings.neighbours
-        self.fine = nn.Sequential(_step(4, narrow, 1), _step(narrow, narrow, 1))
+        self.added = settings.colours
+        self.fine = nn.Sequential(_step(_TOLD + 2 * settings.colours, narrow, 1), _step(narrow, narrow, 1))
         self.middle = nn.Sequential(_step(narrow, wide, 3), _step(wide, wide, 3))
         self.deep = nn.Sequential(_step(wide, wide, 3), _step(wide, wide, 1))
         self.attention = RegionAttention(wide, settings)
@@ -50,6 +55,9 @@ class Refine(nn.Module):
         self.to_fine = nn.Sequential(_rise(narrow + wide, narrow), _rise(narrow, narrow))
         self.last = nn.Sequential(_step(2 * narrow, narrow // 2, 1), _step(narrow // 2, narrow // 2, 1))
         self.out = nn.Conv2d(narrow // 2, 1, 1)
+        if self.added:
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, cells: Tensor, places: Tensor) -> Tensor:
         near = neighbours(places, self.count)
@@ -62,7 +70,8 @@ class Refine(nn.Module):
             heard = self.attention(tokens[first : first + len(own)], tokens[others], own, places[others])
             first += len(own)
             alphas.append(self._up(fine, middle, deep + heard[:, :, None, None]))
-        return torch.cat(alphas).clamp(0, 1)
+        alpha = torch.cat(alphas)
+        return (cells[:, 3:4] + alpha if self.added else alpha).clamp(0, 1)
 
     def _down(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fine = self.fine(cells)
@@ -92,7 +101,8 @@ class RegionAttention(nn.Module):
 
     def forward(self, tokens: Tensor, others: Tensor, places: Tensor, there: Tensor) -> Tensor:
         heard = torch.cat([tokens[:, None], others], 1)
-        bias = self.bias[_offset_rows(places, there)].permute(0, 3, 1, 2)
+        asking = heard.shape[1] if len(self.layers) > 1 else 1
+        bias = self.bias[_offset_rows(places, there, asking)].permute(0, 3, 1, 2)
         for layer in self.layers[:-1]:
             heard = layer(heard, heard, bias)
         own: Tensor = self.layers[-1](heard[:, :1], heard, bias[:, :, :1])
@@ -127,10 +137,10 @@ class Layer(nn.Module):
         return tokens.view(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-def _offset_rows(places: Tensor, there: Tensor) -> Tensor:
-    """(R, K + 1, K + 1) row of the bias table for every pair of a cell and its neighbours."""
+def _offset_rows(places: Tensor, there: Tensor, asking: int) -> Tensor:
+    """(R, asking, K + 1) row of the bias table for the first `asking` of a cell and its neighbours, and all of them."""
     every = torch.cat([places[:, None], there], 1)[..., 1:]
-    apart = every[:, None] - every[:, :, None]
+    apart = every[:, None] - every[:, :asking, None]
     side = 2 * _REACH + 1
     row = (apart[..., 0] + _REACH) * side + apart[..., 1] + _REACH
     return torch.where((apart.abs() <= _REACH).all(-1), row, side * side)

@@ -38,6 +38,45 @@ def crop(picture: Tensor, cells: Tensor) -> Tensor:
     return _grid(picture)[cells[:, 0], cells[:, 1], cells[:, 2]]
 
 
+def enlarged(values: Tensor, size: tuple[int, int], cells: Tensor) -> Tensor:
+    """(R, C, 8, 8) what the cells (R, 3) of `values` (N, C, h, w), enlarged bilinearly to `size`, would be.
+
+    Only the cells are computed.
+    """
+    offsets = torch.arange(CELL, device=cells.device)
+    sides = [
+        _between(cells[:, axis, None] * CELL + offsets, length, full)
+        for axis, length, full in zip((1, 2), values.shape[-2:], size, strict=True)
+    ]
+    (top, bottom, down), (left, right, across) = sides
+    last = values.permute(0, 2, 3, 1).contiguous()
+    picture, down, across = cells[:, 0, None, None], down[:, :, None, None], across[:, None, :, None]
+    above, below = (
+        torch.lerp(
+            last[picture, row[:, :, None], left[:, None]], last[picture, row[:, :, None], right[:, None]], across
+        )
+        for row in (top, bottom)
+    )
+    return torch.lerp(above, below, down).permute(0, 3, 1, 2)
+
+
+def centres(values: Tensor, size: tuple[int, int], cells: Tensor) -> Tensor:
+    """(R, C) the sample of `values` (N, C, h, w), which show pictures of `size`, in the middle of each cell (R, 3)."""
+    rows, columns = (
+        ((cells[:, axis] * CELL + CELL // 2) * length).div(full, rounding_mode="floor")
+        for axis, length, full in zip((1, 2), values.shape[-2:], size, strict=True)
+    )
+    return values[cells[:, 0], :, rows, columns]
+
+
+def _between(places: Tensor, length: int, full: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The two samples of a line of `length` that pixels `places` of its enlargement to `full` lie between, and how far
+    from the first they are."""
+    exact = ((places + 0.5) * (length / full) - 0.5).clamp(0, length - 1)
+    first = exact.long()
+    return first, (first + 1).clamp_max(length - 1), exact - first
+
+
 def paste(picture: Tensor, cells: Tensor, values: Tensor) -> Tensor:
     """`picture` (N, C, H, W) with `values` (R, C, 8, 8) in its cells (R, 3); all other pixels as they were."""
     whole = picture.clone()
@@ -88,16 +127,11 @@ def _nearby(places: Tensor, count: int) -> Tensor:
     numbers = places.new_full(((int(rows.max()) + 1 + _REACH) * wide,), size)
     own = rows * wide + columns
     numbers[own] = torch.arange(size, device=places.device)
-    steps = torch.tensor(_steps(), device=places.device)
-    near = places.new_full((size, count), size)
-    found = places.new_zeros(size)
-    every = torch.arange(size, device=places.device)
-    for down, across in steps.tolist():
-        other = numbers[own + down * wide + across]
-        taken = (other < size) & (found < count)
-        near[every[taken], found[taken]] = other[taken]
-        found += taken
-    return near
+    steps = torch.tensor(_steps(), device=places.device) @ torch.tensor([wide, 1], device=places.device)
+    other = numbers[own[:, None] + steps]
+    order = torch.where(other < size, torch.arange(len(steps), device=places.device), len(steps))
+    first = order.topk(count, largest=False, sorted=True).indices
+    return other.gather(1, first)
 
 
 @lru_cache

@@ -23,9 +23,9 @@ class Stem(nn.Module):
     Source of the chain: Xiao et al. 2021, Early Convolutions Help Transformers See Better.
     """
 
-    def __init__(self, patch: int, after: int, channels: int = 0) -> None:
+    def __init__(self, patch: int, after: int, channels: int = 0, told: int = 3) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, after, patch, patch) if not channels else _chain(patch, after, channels)
+        self.patches = nn.Conv2d(told, after, patch, patch) if not channels else _chain(patch, after, channels, told)
         self.norm = nn.LayerNorm(after)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -37,12 +37,14 @@ class Swin(nn.Module):
     """Maps (N, C, H, W) at the patch's stride and at twice, four and eight times that, before each merging.
 
     patch   pixels a side; `stem` as in Stem
-    dims    channels, `depths` blocks and `heads` attention heads of the four stages
+    dims    channels, `depths` blocks and `heads` attention heads of the four stages; `told` channels of the input
     """
 
-    def __init__(self, patch: int, stem: int, dims: Sequence[int], depths: Sequence[int], heads: Sequence[int]) -> None:
+    def __init__(
+        self, patch: int, stem: int, dims: Sequence[int], depths: Sequence[int], heads: Sequence[int], told: int = 3
+    ) -> None:
         super().__init__()
-        self.stem = Stem(patch, dims[0], stem)
+        self.stem = Stem(patch, dims[0], stem, told)
         self.stages = nn.ModuleList(
             nn.ModuleList(Block(dim, count, place % 2 * (WINDOW // 2)) for place in range(depth))
             for dim, depth, count in zip(dims, depths, heads, strict=True)
@@ -129,9 +131,9 @@ class Merge(nn.Module):
         return merged
 
 
-def _chain(patch: int, after: int, channels: int) -> nn.Sequential:
+def _chain(patch: int, after: int, channels: int, told: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    before, stride = 3, 1
+    before, stride = told, 1
     while stride * 2 < patch:
         layers += [nn.Conv2d(before, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
         before, channels, stride = channels, 2 * channels, 2 * stride

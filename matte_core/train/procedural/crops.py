@@ -26,7 +26,7 @@ class Scene:
     """What a crop shows: the foreground's `shape`, what stands `behind` it ("" = nothing), in which `light`;
     `unseen`: a part whose colour is in no known part; `similar` 0..1: how near the background's colour is to the
     foreground's; `layered`: a second foreground; `bright`: a background far above 1; `wide`: a trimap drawn far from
-    the edge, as in a hurry."""
+    the edge, as in a hurry; `soft`: how far the background is out of focus, as a share of the picture's side."""
 
     shape: str
     light: Light = "display"
@@ -36,6 +36,7 @@ class Scene:
     layered: bool = False
     bright: bool = False
     wide: bool = False
+    soft: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def backdrop(random: Random, texture: Map, foreground: Map, scene: Scene, photog
             if random.random() < 0.3:
                 colour = colour + (foreground.mean((0, 1)) - colour.mean((0, 1))) * np.float32(random.uniform(0.3, 1))
             texture = as_map(texture * (1 - cover[..., None]) + np.maximum(colour, 0) * cover[..., None])
-    return texture
+    return gaussian(texture, scene.soft * len(texture)) if scene.soft else texture
 
 
 def _unseen(

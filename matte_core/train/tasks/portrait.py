@@ -38,6 +38,7 @@ _SEED = 7_300_000  # of the pictures for measuring: far from any seed of a recip
 _BAND = 7  # pixels across the ellipse that the true trimap's unknown is grown by on both sides, as published
 _KEPT = 64  # photographs held for the next batch
 _ROWS = 10
+_TRIES = 12
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Data:
 
     Training sees a `part` of each at so many pixels a side, varied by `warp`, and `photographs` of the examples are
     the material's whole photographs as they are, where it has any. The coarse network sees each batch at one of
-    `copies`, pixels a side; none: as it is. `budget` cells of each picture are refined, 0: 2 (h + w) of h x w.
+    `copies`, pixels a side; none: as it is. `budget` cells of each picture are refined, 0: 2 (h + w) of h x w; in the
+    share `helped` of pictures they are told a coarse alpha on its way to the true one. The share `empty` shows a part
+    without any subject.
     """
 
     seed: int = 1
@@ -56,6 +59,8 @@ class Data:
     part: int = 320
     copies: tuple[int, ...] = ()
     budget: int = 0
+    helped: float = 0.0
+    empty: float = 0.0
     validation: int = 32
     large: int = 512
     cutouts: float = 0.5
@@ -66,18 +71,20 @@ class Data:
 @dataclass(frozen=True)
 class Batch:
     """`pixels` (N, 3, S, S) display-referred 0..1, `alpha` and `contrast` (N, 1, S, S), `regions` (N, 3, S, S) of 0 and
-    1: background, unknown, foreground; `copy` pixels a side that the coarse network sees."""
+    1: background, unknown, foreground; `copy` pixels a side that the coarse network sees; `help` (N, 1, 1, 1) how far
+    the coarse alpha that is refined is on its way to the true one."""
 
     pixels: Tensor
     alpha: Tensor
     contrast: Tensor
     regions: Tensor
     copy: int
+    help: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`."""
         pixels, alpha, contrast = (tensor.to(device) for tensor in (self.pixels, self.alpha, self.contrast))
-        return Batch(pixels, alpha, contrast, self.regions.to(device), self.copy)
+        return Batch(pixels, alpha, contrast, self.regions.to(device), self.copy, self.help.to(device))
 
 
 class Reply(NamedTuple):
@@ -113,7 +120,9 @@ class PortraitTask:
     def draw(self, seed: int, iteration: int, count: int) -> Batch:
         random = np.random.default_rng((seed, iteration))
         copies = self._plan.copies or (self._plan.part,)
-        return _stack([self._example(random) for _ in range(count)], int(random.choice(copies)))
+        examples, copy = [self._example(random) for _ in range(count)], int(random.choice(copies))
+        helped = (random.random(count) < self._plan.helped) * random.random(count)
+        return _stack(examples, copy, helped.astype(np.float32)[:, None, None, None])
 
     def answer(self, net: nn.Module, batch: Batch) -> Reply:
         assert isinstance(net, Portrait)
@@ -124,7 +133,12 @@ class PortraitTask:
             size = batch.pixels.shape[-1] // regions.CELL
             cells = regions.fixed(functional.adaptive_avg_pool2d((found + true) / 2, size), self._plan.budget)
         weights = [parameter for name, parameter in net.named_parameters() if "weight" in name]
-        return Reply(net.compose(batch.pixels, scales, cells), torch.stack([w.square().sum() for w in weights]).sum())
+        coarse = torch.sigmoid(scales[-1].alpha.float())
+        true_alpha = functional.adaptive_avg_pool2d(batch.alpha, (found.shape[-2], found.shape[-1]))
+        told = torch.lerp(coarse, true_alpha, batch.help)
+        return Reply(
+            net.compose(batch.pixels, scales, cells, told), torch.stack([w.square().sum() for w in weights]).sum()
+        )
 
     def loss(self, reply: Reply, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         alpha, truth = reply.answer.alpha.float(), batch.alpha
@@ -169,6 +183,9 @@ class PortraitTask:
     def _example(self, random: Random) -> list[NDArray[np.uint8]]:
         """Pixels (S, S, 3), alpha, contrast (S, S) and regions (S, S) 0, 1, 2 of a random picture."""
         picture, alpha, contrast = self._picture(random)
+        if random.random() < self._plan.empty:
+            part = part_without(random, alpha)
+            picture, alpha, contrast = picture[part], alpha[part], contrast[part]
         trimap = true_regions(alpha)
         together = np.dstack([picture, alpha, contrast, (trimap == 0) * np.uint8(255), (trimap == 2) * np.uint8(255)])
         seen = warped(random, together, self._plan.part, self._plan.warp)
@@ -184,6 +201,19 @@ class PortraitTask:
         return shard.pixels[place], shard.alpha[place], shard.contrast[place]
 
 
+def part_without(random: Random, alpha: Bytes) -> tuple[slice, slice]:
+    """Rows and columns of a part of a quarter to three fifths of the picture's sides where `alpha` (H, W) is 0; of all
+    of it where a few tries find none."""
+    for _ in range(_TRIES):
+        share = random.uniform(0.25, 0.6)
+        sizes = [max(1, int(length * share)) for length in alpha.shape]
+        firsts = [int(random.integers(0, length - size + 1)) for length, size in zip(alpha.shape, sizes, strict=True)]
+        rows, columns = (slice(first, first + size) for first, size in zip(firsts, sizes, strict=True))
+        if not alpha[rows, columns].any():
+            return rows, columns
+    return slice(None), slice(None)
+
+
 def true_regions(alpha: Bytes) -> Bytes:
     """(H, W) of 0 background, 1 unknown, 2 foreground of a true alpha (H, W) of bytes."""
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_BAND, _BAND))
@@ -196,7 +226,7 @@ def _loaded(path: Path) -> Photograph:
     return Photograph.load(path)
 
 
-def _stack(examples: Sequence[Sequence[NDArray[np.uint8]]], copy: int) -> Batch:
+def _stack(examples: Sequence[Sequence[NDArray[np.uint8]]], copy: int, helped: NDArray[np.float32]) -> Batch:
     pixels, alphas, contrasts, trimaps = (torch.from_numpy(np.stack(parts)) for parts in zip(*examples, strict=True))
     return Batch(
         pixels.permute(0, 3, 1, 2).float() / 255,
@@ -204,4 +234,5 @@ def _stack(examples: Sequence[Sequence[NDArray[np.uint8]]], copy: int) -> Batch:
         contrasts[:, None].float() / 255,
         functional.one_hot(trimaps.long(), 3).movedim(-1, 1).float(),
         copy,
+        torch.from_numpy(helped),
     )
