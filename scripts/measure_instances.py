@@ -2,9 +2,12 @@
 rough mask of each.
 
     scripts/measure_instances.py FOLDER [--scenes 24] [--clips 8] [--photographs DIR] [--units usual|published]
+        [--subjects 2,3,4,5] [--models A,B] [--weights MODEL=FILE]
 
-Prints a table for pictures (every kind of rough mask) and one for clips. Models that are told by a trimap take each
-subject by itself, a trimap around its mask, as Instance Matte does. FOLDER keeps the subjects that were made.
+Prints a table for pictures (every kind of rough mask, and by level of occlusion) and one for clips, and in how many
+scenes each model is nearer than the last one. `--weights` measures other weights than those that ship. Models that
+are told by a trimap take each subject by itself, a trimap around its mask, as Instance Matte does. FOLDER keeps the
+subjects that were made.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from matte_core.evaluate.instance_metrics import Units, clip_scores, picture_sco
 from matte_core.frame import FrameRange, Header, Pixels, Window
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.memory import hold
+from matte_core.models.base import Card
 from matte_core.models.weights import find
 from matte_core.ops.guides import GROW, SHRINK, SOFTNESS
 from matte_core.plan import Plan
@@ -70,6 +74,15 @@ def table(title: str, rows: dict[str, list[dict[str, float]]], seconds: dict[str
         click.echo(f"{row:34s}" + "".join(f"{value:10.3f}" for value in means) + f"{seconds[row]:10.1f}")
 
 
+def wins(rows: dict[str, list[dict[str, float]]], beginning: str, models: Sequence[str], score: str) -> None:
+    """Print in how many scenes each model's score is lower than the last one's."""
+    others = rows[beginning + models[-1]]
+    for name in models[:-1]:
+        pairs = zip(rows[beginning + name], others, strict=True)
+        won = sum(one[score] < other[score] for one, other in pairs)
+        click.echo(f"{name}: {score} lower than {models[-1]}'s in {won} of {len(others)}")
+
+
 def measure_pictures(
     engine: Engine,
     models: Sequence[str],
@@ -79,6 +92,7 @@ def measure_pictures(
     folder: Path,
     data: Path | None,
     units: Units,
+    subjects: Sequence[int],
 ) -> None:
     """The table of pictures."""
     members = make_members(folder, SEED, 1, SIDE * 4 // 5, load_material(data), 0.0)
@@ -86,7 +100,7 @@ def measure_pictures(
     seconds: dict[str, float] = {}
     for roughness in roughnesses:
         for number in range(first, first + count):
-            group, level = drawn_group((SEED, number), SIDE, members, light="scene")
+            group, level = drawn_group((SEED, number), SIDE, members, subjects, light="scene")
             truth = group.alpha[None]
             plate = shot(group.pixels.transpose(2, 0, 1)[None], True)
             masks = measured_masks(np.random.default_rng((SEED, number)), truth, roughness)
@@ -101,17 +115,26 @@ def measure_pictures(
                     rows.setdefault(row, []).append(picture_scores(found, truth, units))
                     seconds[row] = seconds.get(row, 0.0) + time.process_time() - started
     table(f"{count} pictures, {SIDE} pixels a side, units: {units}", rows, seconds)
+    for roughness in roughnesses:
+        wins(rows, f"{roughness}, ", models, "MAD")
 
 
 def measure_clips(
-    engine: Engine, models: Sequence[str], first: int, count: int, frames: int, data: Path | None, units: Units
+    engine: Engine,
+    models: Sequence[str],
+    first: int,
+    count: int,
+    frames: int,
+    data: Path | None,
+    units: Units,
+    subjects: Sequence[int],
 ) -> None:
     """The table of clips."""
     rows: dict[str, list[dict[str, float]]] = {}
     seconds: dict[str, float] = {}
     photographs = load_material(data).photographs
     for number in range(first, first + count):
-        clip, _ = drawn_clip((SEED, number), 256, frames, photographs)
+        clip, _ = drawn_clip((SEED, number), 256, frames, photographs, subjects)
         linear = clip.light == "scene"
         plate = shot(clip.pixels.transpose(0, 3, 1, 2), True, linear)
         masks = guide_masks(np.random.default_rng((SEED, number)), clip.alpha, GuideMasks(unsteady=4))
@@ -122,6 +145,8 @@ def measure_clips(
             scores = picture_scores(found, clip.alpha, units) | clip_scores(found, clip.alpha, units)
             rows.setdefault(name, []).append(scores)
     table(f"{count} clips of {frames} frames, 256 pixels a side, units: {units}", rows, seconds)
+    for score in ("MAD", "dtSSD"):
+        wins(rows, "", models, score)
 
 
 def main() -> None:
@@ -135,15 +160,25 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--units", choices=("usual", "published"), default="usual")
     parser.add_argument("--models", default="maggie-small,net_m-small")
+    parser.add_argument("--subjects", default="2,3,4,5")
+    parser.add_argument("--weights", action="append", default=[], metavar="MODEL=FILE")
     parser.add_argument("--masks", default=",".join(ROUGHNESSES))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    engine, models = Engine(torch.device("cpu"), find), given.models.split(",")
+    others = {name: Path(path) for name, _, path in (each.partition("=") for each in given.weights)}
+
+    def found(card: Card) -> Path | None:
+        return others.get(card.name) or find(card)
+
+    engine, models = Engine(torch.device("cpu"), found), given.models.split(",")
+    subjects = [int(each) for each in given.subjects.split(",")]
     if given.scenes:
         rough: list[Roughness] = [each for each in ROUGHNESSES if each in given.masks.split(",")]
-        measure_pictures(engine, models, rough, given.first, given.scenes, given.folder, given.photographs, given.units)
+        where = (given.first, given.scenes, given.folder, given.photographs, given.units, subjects)
+        measure_pictures(engine, models, rough, *where)
     if given.clips:
-        measure_clips(engine, models, given.first, given.clips, given.frames, given.photographs, given.units)
+        clips = (given.first, given.clips, given.frames, given.photographs, given.units, subjects)
+        measure_clips(engine, models, *clips)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,12 @@ from matte_core.propagation import PROPAGATION_MODEL
     "to key.",
 )
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
-@click.option("--model", default=ops.DEFAULT_MODEL, show_default=True, help="See: matte models")
+@click.option(
+    "--model",
+    default=ops.DEFAULT_MODEL,
+    show_default=True,
+    help=f"See: matte models. With --instances, unless the trimap is set by hand: {ops.INSTANCE_MODEL}.",
+)
 @click.option(
     "--frames", default="", metavar="RANGE", help="1001-1100, 1001-1100x2, 1001,1005. Default: all there are."
 )
@@ -152,8 +157,10 @@ def sequence(context: click.Context, /, **options: Any) -> int:
 def planned_sequence(context: click.Context) -> Planned:
     """What the command will do, as its options say. Raises MatteError where it cannot be done."""
     settings = Settings(**{each.name: context.params[each.name] for each in fields(Settings)})
+    by_hand = any(_given(context, name) for name in ("shrink", "grow", "softness"))
+    if settings.instances and not by_hand and not _given(context, "model"):
+        settings = replace(settings, model=ops.INSTANCE_MODEL)
     if settings.trimap_model == "auto":
-        by_hand = any(_given(context, name) for name in ("shrink", "grow", "softness"))
         settings = replace(settings, trimap_model="none" if by_hand else _trimap_model(settings))
     return planned_mattes(settings)
 

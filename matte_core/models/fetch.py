@@ -98,19 +98,28 @@ def _put(chosen: MattingModel, bring: Callable[[Path], None], origin: str) -> Pa
 
 
 def _downloaded(repository: str, folder: Path) -> Path:
-    """The file of weights of a page on the model hub. Raises ModelError where it cannot be had."""
+    """The file of weights of a page on the model hub, in `folder`. Raises ModelError where it cannot be had, and where
+    it is not the file whose sha256 that page states."""
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     except ImportError as error:
         raise ModelError(
             "fetching needs huggingface_hub, which is not installed. Run: pip install huggingface_hub, "
             "or bring the file yourself and use --from FILE."
         ) from error
     try:
-        return Path(hf_hub_download(repository, HUB_FILE, local_dir=folder))
+        stated = get_hf_file_metadata(hf_hub_url(repository, HUB_FILE))
+        path = Path(hf_hub_download(repository, HUB_FILE, revision=stated.commit_hash, local_dir=folder))
     except Exception as error:  # the library raises many kinds, its own and its HTTP client's
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"{repository} cannot be fetched: {reason}. Check the network, or bring {HUB_FILE} from that page "
             "yourself and use --from FILE."
         ) from error
+    expected, found = stated.etag or "", sha256(path)
+    if len(expected) == len(found) and expected != found:  # small files have a shorter mark of another kind
+        raise ModelError(
+            f"what came from {repository} is not the file its page states (sha256 {found[:12]}…, stated "
+            f"{expected[:12]}…). Fetch it again."
+        )
+    return path

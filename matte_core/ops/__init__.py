@@ -28,6 +28,7 @@ from matte_core.ops.guides import (
     trimap_from_mask,
 )
 from matte_core.ops.instances import (
+    INSTANCE_MODEL,
     agree_instances,
     instance_colours,
     instance_matte,
@@ -42,6 +43,7 @@ from matte_core.ops.video import propagate_mask, propagate_trimap, video_matte
 __all__ = [
     "DEFAULT_MODEL",
     "GROW",
+    "INSTANCE_MODEL",
     "PORTRAIT_MODEL",
     "REACH",
     "SHRINK",

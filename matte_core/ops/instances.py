@@ -12,13 +12,13 @@ from matte_core.io.sequence import Missing
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import names
 from matte_core.op import Output, choice, integer, matte, op, plate, text
-from matte_core.ops.alpha import DEFAULT_MODEL
 from matte_core.ops.files import MISSING, RECEIPT, write_sequence
 from matte_core.ops.guides import GROW, SHRINK, SOFTNESS
 from matte_core.ops.outputs import PLATE
 from matte_core.shot import Shot
 from matte_core.sources import hold_still
 
+INSTANCE_MODEL = "maggie-small"  # nearer than Net-M once for each, on pictures and on clips (docs/measured.md)
 INSTANCES = Output("matte", "instances", "One layer for each instance, by name; 1 = opaque.")
 
 
@@ -68,7 +68,7 @@ def instance_matte(
     instances: Annotated[Shot, matte("A rough mask for each person or thing, by name.")],
     model: Annotated[
         str, choice("maggie sees all at once; the others take each by itself, a trimap around its mask.", _models)
-    ] = DEFAULT_MODEL,
+    ] = INSTANCE_MODEL,
     shrink: Annotated[int, integer("Pixels inside a mask's edge that are unknown.", 0, 500)] = SHRINK,
     grow: Annotated[int, integer("Pixels outside a mask's edge that are unknown.", 0, 500)] = GROW,
     overlap: Annotated[str, choice("Where the instances add up to more than 1.", lambda: tuple(named.RULES))] = "share",

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from matte_core.models.maggie import SMALL_IMAGE, SMALL_VIDEO, MaggieModel
-from matte_core.models.maggie.evidence import EVIDENCE, weighed
-from matte_core.models.maggie.net import Maggie
+from matte_core.models.maggie.evidence import (
+    COARSE_EVIDENCE,
+    FINE_EVIDENCE,
+    FineEvidence,
+    coarse_evidence,
+    colours,
+)
+from matte_core.models.maggie.net import Maggie, normalised
+from matte_core.models.maggie.sites import GatheredSites, MaskedSites
+from matte_core.models.maggie.stream import Window
 from matte_core.models.weights import find
 
 
@@ -40,7 +51,7 @@ def discs(frames: int = 1, side: int = 128) -> tuple[Tensor, Tensor, Tensor]:
     back = 0.5 + 0.1 * torch.rand(3, side, side, generator=torch.Generator().manual_seed(1))
     front = torch.einsum("tkhw,kc->tchw", alphas, colours)
     plates = front + (1 - alphas.sum(1, keepdim=True)) * back
-    coarse = torch.nn.functional.avg_pool2d(alphas, 16) > 0.5
+    coarse = functional.avg_pool2d(alphas, 16) > 0.5
     return plates, alphas, coarse.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
 
 
@@ -74,13 +85,63 @@ def test_a_clip_is_the_same_however_it_is_cut_and_an_instance_may_leave_and_retu
 
 def test_evidence_is_what_colours_say_of_each_instance_and_never_beyond_its_bounds() -> None:
     plates, alphas, masks = discs()
-    told = weighed(plates, masks)
-    assert told.shape == (1, 2, EVIDENCE, 128, 128) and torch.isfinite(told).all() and told.abs().max() <= 1.4 + 1e-5
-    assert torch.equal(told[:, :, 0], masks * 2 - 1)
+    told = coarse_evidence(colours(plates, masks), masks)
+    assert told.shape == (1, 2, COARSE_EVIDENCE, 16, 16) and torch.isfinite(told).all()
+    assert told.abs().max() <= 1.4 + 1e-5
+    assert torch.equal(told[:, :, 0], functional.avg_pool2d(masks, 8) * 2 - 1)
     by_colour = (told[:, :, 2] + 1) / 2
-    inside, outside = alphas > 0.99, alphas.sum(1, keepdim=True).expand_as(alphas) < 0.01
+    small = functional.avg_pool2d(alphas, 8)
+    inside, outside = small > 0.99, small.sum(1, keepdim=True).expand_as(small) < 0.01
     assert float(by_colour[inside].mean()) > 0.8 and float(by_colour[outside].mean()) < 0.2
-    alone = weighed(plates, masks[:, :1])
-    assert torch.equal(alone[:, 0, 1], torch.full((1, 128, 128), -1.0))
-    empty = weighed(plates, masks * 0)
-    assert torch.isfinite(empty).all()
+    alone = coarse_evidence(colours(plates, masks[:, :1]), masks[:, :1])
+    assert torch.equal(alone[:, 0, 1], torch.full((1, 16, 16), -1.0))
+    assert torch.isfinite(coarse_evidence(colours(plates, masks * 0), masks * 0)).all()
+
+
+def test_refinement_is_told_more_by_coarse_alphas_than_by_masks_and_the_same_at_sites_as_on_maps() -> None:
+    plates, alphas, masks = discs()
+    told = FineEvidence(colours(plates, masks), masks, functional.avg_pool2d(alphas, 8))
+    region = (alphas > 0).flatten(0, 1)
+    gathered, mapped = told.at(GatheredSites(region), 1), told.at(MaskedSites(region), 1)
+    assert gathered.shape == (int(region.sum()), FINE_EVIDENCE)
+    torch.testing.assert_close(mapped.permute(0, 2, 3, 1)[region], gathered, atol=1e-5, rtol=0)
+    truth = alphas.flatten(0, 1)[region]
+    by_mask, by_coarse = (float(((gathered[:, k] + 1) / 2 - truth).abs().mean()) for k in (2, 5))
+    assert by_coarse < 0.12 and by_coarse < by_mask + 0.01, (by_coarse, by_mask)
+
+
+def test_gathered_and_masked_sites_give_the_same_alphas(small: tuple[MaggieModel, Maggie]) -> None:
+    net = small[1]
+    plates, _, masks = discs(3)
+    trunk = net.trunk(normalised(plates), masks)
+    one, other = (net.head(trunk, masks, masked=masked) for masked in (False, True))
+    assert 0.01 < float(one.region.float().mean()) < 0.9
+    torch.testing.assert_close(one.alphas, other.alphas, atol=1e-5, rtol=0)
+
+
+def test_a_network_for_clips_begins_with_the_answers_of_the_one_for_pictures() -> None:
+    """Of a clip that stands still; a frame may miss an instance, or all of them."""
+    torch.manual_seed(1)
+    pictures = SMALL_IMAGE.load(find(SMALL_IMAGE.card), torch.device("cpu"))
+    clips = Maggie(replace(SMALL_IMAGE.settings, temporal=True))
+    clips.load_state_dict({**clips.state_dict(), **pictures.state_dict()})
+    plates, _, masks = (each.repeat(3, 1, 1, 1) for each in discs())
+    answers = Window(clips.eval(), normalised(plates), masks).answers(None)
+    alone = pictures(normalised(plates[:1]), masks[:1]).alphas[0]
+    for answer in answers:
+        torch.testing.assert_close(answer, alone, atol=1e-4, rtol=0)
+    masks[1, 0], masks[2] = 0, 0
+    assert torch.isfinite(Window(clips, normalised(plates), masks).answers(None)).all()
+
+
+def test_ten_instances_multiply_hardly_more_than_one_in_the_dense_part(small: tuple[MaggieModel, Maggie]) -> None:
+    net, plates = small[1], normalised(torch.rand(1, 3, 256, 256))
+    counted = []
+    for count in (1, 10):
+        masks = torch.zeros(1, count, 256, 256)
+        for place in range(count):
+            masks[0, place, 40:200, 20 * place : 20 * place + 60] = 1
+        with FlopCounterMode(display=False) as counter:
+            net.decoded(net.trunk(plates, masks), masks)
+        counted.append(counter.get_total_flops())
+    assert counted[1] < 1.3 * counted[0], counted

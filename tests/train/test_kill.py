@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from matte_core.train import loop
+from matte_core.train import instance_bank, loop
 from matte_core.train.bank import make_bank
 from matte_core.train.material import Material
 from matte_core.train.portraits import make_portraits
@@ -22,7 +22,15 @@ from matte_core.train.subjects import make_subjects
 CPU = torch.device("cpu")
 NET_M = "widths = [4, 4, 6, 6, 8]\nfull = 4\ndepths = [1, 1, 1, 1]\nrises = [1, 1, 1, 1]\nrefinement = 0\n"
 NET_T = "stem = 4\ninner = [2, 2, 4, 4]\ncounts = [1, 1, 1, 1]\npyramid = 4\nskip = 4\n"
+MAGGIE = (
+    "widths = [4, 4, 8, 8, 8]\ndepths = [1, 1, 1, 1]\nrises = [1, 1]\ntokens = 8\nfine = 4\n"
+    "spectral = false\nscrambled = false\npulled = false\nboxed = false\nevidence = true\n"
+)
 SETTINGS = {
+    "maggie": f"[network]\n{MAGGIE}[data]\nmembers = 1\nshards = 1\nsize = 64\npart = 64\nvalidation = 1\n",
+    "maggie clips": (
+        f"[network]\ntemporal = true\n{MAGGIE}[data]\nframes = 2\nshards = 1\nsize = 64\npart = 64\nvalidation = 1\n"
+    ),
     "net_m": f"[network]\n{NET_M}[data]\nshards = 1\nsize = 64\nvalidation = 1\n",
     "net_t": f"[network]\n{NET_T}[data]\nshards = 1\nsize = 64\npart = 48\nvalidation = 2\nlarge = 64\n",
     "portrait": (
@@ -64,13 +72,19 @@ def kill(command: list[str], after: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("task", SETTINGS)
-def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(task: str, tmp_path: Path) -> None:
+def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_bank, "CROPS_PER_SHARD", 6)
+    monkeypatch.setattr(instance_bank, "CLIPS_PER_SHARD", 2)
     data = tmp_path / "data"
     data.mkdir()
     if task == "adaption":
         footage(data)
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f'name = "tiny"\ntask = "{task}"\nseed = 3\n{SETTINGS[task]}{SCHEDULE}', encoding="utf-8")
+    recipe.write_text(
+        f'name = "tiny"\ntask = "{task.split()[0]}"\nseed = 3\n{SETTINGS[task]}{SCHEDULE}', encoding="utf-8"
+    )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("matte_core.train.bank.CROPS_PER_SHARD", 3)
@@ -81,7 +95,7 @@ def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(task: st
         elif task == "portrait":
             make_portraits(whole / "bank", 1, 1, 64, Material(), count=3)
     loop.train(recipe, data, CPU, False, whole, lambda stage, done, total: None)
-    for made in ("bank", "validation"):
+    for made in ("members", "strangers", "bank", "validation"):
         if (whole / made).exists():
             shutil.copytree(whole / made, killed / made)
     command = [sys.executable, "-m", "matte_core", "train", str(recipe), "--data", str(data)]

@@ -81,7 +81,9 @@ def test_a_start_of_another_network_is_refused(tmp_path: Path) -> None:
         trained(tmp_path, 2, "other.pt")
 
 
-@pytest.mark.parametrize("name", ["maggie_small", "maggie_small_video", "maggie_published", "maggie_published_video"])
+@pytest.mark.parametrize(
+    "name", ["maggie_small", "maggie_small_2", "maggie_small_video", "maggie_published", "maggie_published_video"]
+)
 def test_the_recipes_can_be_read_and_the_published_ones_have_the_papers_numbers(name: str) -> None:
     recipe = parse_recipe((RECIPES / f"{name}.toml").read_text())
     assert recipe.task == "maggie" and recipe.network.temporal == name.endswith("video")

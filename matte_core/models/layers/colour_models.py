@@ -87,20 +87,40 @@ def fill_in(values: Tensor, weight: Tensor) -> Tensor:
     return filled
 
 
-def colour_rule(pixels: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
-    """(N, 4, h, w) on a grid four times coarser: alpha is the first three times red, green and blue, plus the fourth.
+def colour_sums(pixels: Tensor) -> Tensor:
+    """(N, 9, H, W): the pixels (N, 3, H, W), and the products of each two of their channels."""
+    return torch.cat([pixels, *(pixels[:, i : i + 1] * pixels[:, j : j + 1] for i, j in _PAIRS)], 1)
 
-    The linear discriminant between local Gaussian models of the pixels (N, 3, H, W) that `foreground` and
-    `background` (N, 1, H, W), 0..1, weigh.
+
+def colour_rule(front: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor]) -> Tensor:
+    """(N, 4, h, w): alpha is the first three times red, green and blue, plus the fourth.
+
+    The linear discriminant between two local Gaussian models, each of `moments`.
     """
-    return _rule(_moments(pixels, foreground), _moments(pixels, background))
+    apart = front[0] - back[0]
+    direction = _apply(_inverse((front[1] + back[1]) / 2), apart)
+    scale = (direction * apart).sum(1, keepdim=True).clamp_min(0.05)
+    direction = direction / scale
+    return torch.cat([direction, -(direction * back[0]).sum(1, keepdim=True)], 1)
+
+
+def moments(sums: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (N, 3, h, w) and covariance (N, 6, h, w: upper triangle) of what `colour_sums` (N, 9, h, w), already
+    weighed, and their `weights` (N, 1, h, w), 0..1, say; carried to where there is no weight."""
+    filled = fill_in(sums / weights.clamp_min(_TINY), weights.clamp(max=1))
+    mean = filled[:, :3]
+    spread = [
+        filled[:, 3 + k : 4 + k] - mean[:, i : i + 1] * mean[:, j : j + 1] + (REGULAR if i == j else 0.0)
+        for k, (i, j) in enumerate(_PAIRS)
+    ]
+    return mean, torch.cat(spread, 1)
 
 
 def _gaussian_models(pixels: Tensor, foreground: Tensor, background: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Discriminant alpha, and the log distances to foreground and background."""
     height, width = pixels.shape[-2:]
     front, back = _moments(pixels, foreground), _moments(pixels, background)
-    rule = _upsample(_rule(front, back), height, width)
+    rule = _upsample(colour_rule(front, back), height, width)
     alpha = ((rule[:, :3] * pixels).sum(1, keepdim=True) + rule[:, 3:]).clamp(-0.2, 1.2)
     distances = []
     for mean, covariance in (front, back):
@@ -111,26 +131,9 @@ def _gaussian_models(pixels: Tensor, foreground: Tensor, background: Tensor) -> 
     return alpha, (distances[0], distances[1])
 
 
-def _rule(front: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor]) -> Tensor:
-    apart = front[0] - back[0]
-    direction = _apply(_inverse((front[1] + back[1]) / 2), apart)
-    scale = (direction * apart).sum(1, keepdim=True).clamp_min(0.05)
-    direction = direction / scale
-    return torch.cat([direction, -(direction * back[0]).sum(1, keepdim=True)], 1)
-
-
 def _moments(pixels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Local mean (N, 3, h, w) and covariance (N, 6, h, w: upper triangle) of the masked pixels, coarse grid."""
-    products = torch.cat([pixels[:, i : i + 1] * pixels[:, j : j + 1] for i, j in _PAIRS], 1)
-    sums = _pool(torch.cat([pixels, products], 1) * mask)
-    weights = _pool(mask)
-    filled = fill_in(sums / weights.clamp_min(_TINY), weights.clamp(max=1))
-    mean = filled[:, :3]
-    spread = [
-        filled[:, 3 + k : 4 + k] - mean[:, i : i + 1] * mean[:, j : j + 1] + (REGULAR if i == j else 0.0)
-        for k, (i, j) in enumerate(_PAIRS)
-    ]
-    return mean, torch.cat(spread, 1)
+    """The moments of the masked pixels, coarse grid."""
+    return moments(_pool(colour_sums(pixels) * mask), _pool(mask))
 
 
 REGULAR = 3e-4  # added variance: the models must not trust a flat patch

@@ -111,13 +111,18 @@ class InstanceDecoder(nn.Module):
         self,
         eighth: Tensor,
         masks: Tensor,
-        evidence: Tensor,
+        evidence: Tensor | None,
         recurrent: RecurrentMemory | None,
         clips: int = 1,
         order: Tensor | None = None,
     ) -> Decoded:
         """`evidence` (T, N, E, h, w) is for networks that weigh it; the frames belong to as many `clips`; `order` (10,)
-        says which slot each instance takes."""
+        says which slot each instance takes.
+
+        The published network's tokens look at all frames of a clip at once. Those of one that began with pictures look
+        at one frame each: what ties its frames is the memory, and that their colours are judged together (`steadied`).
+        """
+        whole, clips = clips, clips if self.remembered is None else len(eighth)
         width, height, across = eighth.shape[1:]
         order = torch.arange(SLOTS, device=masks.device) if order is None else order
         place, absent = self._places(masks, clips, order)
@@ -141,14 +146,15 @@ class InstanceDecoder(nn.Module):
         details = self.conv(picture)
         remembered, judged = None, details
         if recurrent is not None:
-            followed = [recurrent(clip) for clip in picture.chunk(clips)]
+            followed = [recurrent(clip) for clip in picture.chunk(whole)]
             remembered = torch.cat([states for _, states in followed])
             memory = torch.cat([answer for answer, _ in followed])
             judged = self.conv(memory if self.remembered is None else picture + self.remembered * memory)
         logits = torch.einsum("tchw,tkc->tkhw", judged, tokens)
         if self.weighing is not None:
-            logits = functional.pad(self.weighing(judged, logits[:, : masks.shape[1]], evidence), _up_to_slots(masks))
-        return Decoded(logits, details, tokens, [each for each in attention if each is not None], remembered)
+            weighed = self.weighing(judged, logits[:, : masks.shape[1]], evidence)
+            logits = functional.pad(weighed, _up_to_slots(masks))
+        return Decoded(logits, details, tokens, [_of_clips(a, whole) for a in attention if a is not None], remembered)
 
     def _places(self, masks: Tensor, clips: int, order: Tensor) -> tuple[Tensor, Tensor]:
         """The embedding (clips, h w T, C) of each feature's last instance, and which slots (clips, 10) are absent."""
@@ -160,12 +166,22 @@ class InstanceDecoder(nn.Module):
         place = self.id_embedding(_joint(slots[last], clips)[..., 0])
         absent = torch.ones(clips, SLOTS, dtype=torch.bool, device=masks.device)
         absent[:, :count] = ~masks.flatten(2).any(2).view(clips, -1, count).any(1)
+        absent &= ~absent.all(1, keepdim=True)  # a frame of a clip without any instance has no keys to attend to
         return place, absent
 
 
 def _joint(frames: Tensor, clips: int) -> Tensor:
     """Frames (T, C, h, w) of some clips as one sequence (clips, h w T, C) for each, a place's frames side by side."""
     return frames.view(clips, -1, *frames.shape[1:]).permute(0, 3, 4, 1, 2).flatten(1, 3)
+
+
+def _of_clips(attention: Tensor, clips: int) -> Tensor:
+    """What the tokens of each frame looked at, (T, 10, h w), as what those of a clip did, (clips, 10, h w T); that of
+    whole clips as it is."""
+    if len(attention) == clips:
+        return attention
+    frames = attention.view(clips, -1, *attention.shape[1:])
+    return frames.permute(0, 2, 3, 1).flatten(2) / frames.shape[1]
 
 
 def _up_to_slots(masks: Tensor) -> tuple[int, ...]:

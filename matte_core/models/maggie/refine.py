@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matte_core.models.maggie.encoder import Trunk
-from matte_core.models.maggie.evidence import EVIDENCE, pooled
+from matte_core.models.maggie.evidence import FINE_EVIDENCE, FineEvidence
 from matte_core.models.maggie.instances import Decoded, FeedForward
 from matte_core.models.maggie.regions import grown, uncertain
 from matte_core.models.maggie.settings import Settings
@@ -40,7 +40,7 @@ class Refinement(nn.Module):
         one, two = settings.widths[:2]
         wide, fine, scrambled = settings.tokens, settings.fine, settings.scrambled
         self.pulled, self.corrects = settings.pulled, settings.evidence
-        told = EVIDENCE if settings.evidence else 0
+        told = FINE_EVIDENCE if settings.evidence else 0
         self.inst_spec_layer = FeedForward(wide)
         sides = ((3, one), (one, one), (one, two), (two, two))
         self.dummy_downscale = nn.ModuleList(Kernel(before, after, 3) for before, after in sides)  # never computed
@@ -62,9 +62,9 @@ class Refinement(nn.Module):
         self.refine_OS1 = _head(fine, fine, gently=settings.evidence)
 
     def refine(
-        self, trunk: Trunk, decoded: Decoded, coarse: Tensor, region: Tensor, masked: bool | None = None
+        self, trunk: Trunk, decoded: Decoded, masks: Tensor, coarse: Tensor, region: Tensor, masked: bool | None = None
     ) -> Refined:
-        """Refined alphas for `coarse` alphas (T, N, H, W), looked at closer in `region`.
+        """Refined alphas for `coarse` alphas (T, N, H, W) of `masks` (T, N, H, W), looked at closer in `region`.
 
         `masked` chooses how (see `sites`), None what is quicker.
         """
@@ -74,14 +74,29 @@ class Refinement(nn.Module):
             return Refined(nothing, nothing, coarse)
         if masked is None:
             masked = not self.training and bool(region.float().mean() > MASKED_ABOVE)
-        quarter, full = self._logits(trunk, decoded, region.flatten(0, 1), count, masked)
+        told = self._told(trunk, decoded, masks)
+        quarter, full = self._logits(trunk, decoded, told, region.flatten(0, 1), count, masked)
         at_quarter, at_full = (_alpha(each).view(frames, count, height, width) for each in (quarter, full))
         if self.training:
             return Refined(at_quarter, at_full, at_full)
         return Refined(at_quarter, at_full, put_together(coarse, at_quarter, at_full, region))
 
+    @staticmethod
+    @torch.no_grad()
+    def _told(trunk: Trunk, decoded: Decoded, masks: Tensor) -> FineEvidence | None:
+        """What colours say, told by the masks and, more nearly, by the coarse alphas."""
+        if trunk.colours is None:
+            return None
+        return FineEvidence(trunk.colours, masks, _alpha(decoded.logits[:, : masks.shape[1]]).float())
+
     def _logits(
-        self, trunk: Trunk, decoded: Decoded, region: Tensor, count: int, masked: bool
+        self,
+        trunk: Trunk,
+        decoded: Decoded,
+        told: FineEvidence | None,
+        region: Tensor,
+        count: int,
+        masked: bool,
     ) -> tuple[Tensor, Tensor]:
         """Logits (B, 1, H, W) of B = T x N maps, those at 1/4 enlarged; OUTSIDE where there is no site."""
         kind: Any = MaskedSites if masked else GatheredSites
@@ -91,7 +106,6 @@ class Refinement(nn.Module):
         one, two, four, eight = (kind(mask) for mask in masks)
         owner = torch.arange(len(region), device=region.device)
         frame = owner // count
-        told = _Told(trunk.evidence, owner) if self.corrects else None
         # Every instance multiplies the shared details by its own token.
         own = decoded.details[frame] * decoded.tokens[frame, owner % count][:, :, None, None]
         values = eight.take(own, owner)
@@ -170,18 +184,7 @@ def _head(before: int, inner: int, gently: bool) -> nn.ModuleList:
     return nn.ModuleList([Kernel(before, inner, 3), nn.BatchNorm1d(inner), nn.LeakyReLU(0.2), last])
 
 
-class _Told:
-    """Evidence of B maps, at any size."""
-
-    def __init__(self, evidence: Tensor, owner: Tensor) -> None:
-        self._evidence, self._owner = evidence, owner
-
-    def at(self, sites: Any, factor: int) -> Tensor:
-        taken: Tensor = sites.take(pooled(self._evidence, factor).flatten(0, 1), self._owner)
-        return taken
-
-
-def _joined(sites: Any, told: _Told | None, factor: int, *values: Tensor) -> Tensor:
+def _joined(sites: Any, told: FineEvidence | None, factor: int, *values: Tensor) -> Tensor:
     """Features side by side, and the evidence there where the network weighs it."""
     return torch.cat([*values, told.at(sites, factor).to(values[0])] if told else values, 1)
 

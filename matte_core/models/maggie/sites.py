@@ -53,6 +53,10 @@ class Sites(Protocol):
         """Features from maps (T, C, H, W); `each` (B,) says which of the T belongs to each of the B."""
         ...
 
+    def sample(self, maps: Tensor, each: Tensor, factor: int) -> Tensor:
+        """The same from maps (T, C, H / factor, W / factor), bilinear between their pixels."""
+        ...
+
     def convolve(self, values: Tensor, kernel: Kernel) -> Tensor:
         """A 3 x 3 convolution to the same sites."""
         ...
@@ -82,6 +86,17 @@ class GatheredSites:
     def take(self, maps: Tensor, each: Tensor) -> Tensor:
         owner, row, column = self.places.unbind(1)
         return maps[each[owner], :, row, column]
+
+    def sample(self, maps: Tensor, each: Tensor, factor: int) -> Tensor:
+        owner, row, column = self.places.unbind(1)
+        height, width = maps.shape[2:]
+        rows, top = maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1]), each[owner] * height
+        (above, below, down), (left, right, across) = (
+            _between(place, factor, length, maps.dtype) for place, length in ((row, height), (column, width))
+        )
+        upper, lower = (top + above) * width, (top + below) * width
+        high = torch.lerp(rows[upper + left], rows[upper + right], across)
+        return torch.lerp(high, torch.lerp(rows[lower + left], rows[lower + right], across), down)
 
     def convolve(self, values: Tensor, kernel: Kernel) -> Tensor:
         if self._around is None:
@@ -119,6 +134,12 @@ class MaskedSites:
     def take(self, maps: Tensor, each: Tensor) -> Tensor:
         return maps[each] * self.mask
 
+    def sample(self, maps: Tensor, each: Tensor, factor: int) -> Tensor:
+        if factor == 1:
+            return self.take(maps, each)
+        wide = functional.interpolate(maps[each], scale_factor=factor, mode="bilinear", align_corners=False)
+        return wide * self.mask
+
     def convolve(self, values: Tensor, kernel: Kernel) -> Tensor:
         return functional.conv2d(values * self.mask, kernel.image(), kernel.bias, padding=1)
 
@@ -138,6 +159,13 @@ class MaskedSites:
 def coarser(mask: Tensor) -> Tensor:
     """The sites (B, H/2, W/2) that a 3 x 3 convolution of stride 2 makes active of `mask` (B, H, W)."""
     return functional.max_pool2d(mask[:, None].float(), 3, 2, 1)[:, 0] > 0
+
+
+def _between(place: Tensor, factor: int, length: int, kind: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """The two of `length` coarse pixels that each fine one lies between, and how far (P, 1) beyond the first."""
+    at = ((place + 0.5) / factor - 0.5).clamp_min(0).to(kind)
+    first = at.long()
+    return first, (first + 1).clamp(max=length - 1), (at - first)[:, None]
 
 
 def _taps(device: torch.device) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from matte_core.models.layers.spectral import Layers
 from matte_core.models.maggie.encoder import one_by_one
 
 _CHANGED = 0.5
+_SURE = 2.0  # logit
 
 
 class RecurrentMemory(nn.Module):
@@ -49,7 +50,12 @@ class RecurrentMemory(nn.Module):
 class ChangeHead(nn.Sequential):
     """Where the alphas change between two frames: logits (T, 1, h, w) of details (T, `width`, h, w), two by two."""
 
-    def __init__(self, layers: Layers, width: int) -> None:
+    def __init__(self, layers: Layers, width: int, apart: bool = False) -> None:
+        """`apart`: at first it says that everything changes, so that every frame keeps its own alphas."""
+        last = nn.Conv2d(width // 2, 1, 3, 1, 1, bias=apart)
+        if last.bias is not None:
+            nn.init.zeros_(last.weight)
+            nn.init.constant_(last.bias, _SURE)
         super().__init__(
             layers.convolution(2 * width, width, 1),
             nn.BatchNorm2d(width),
@@ -57,7 +63,7 @@ class ChangeHead(nn.Sequential):
             layers.convolution(width, width // 2),
             nn.BatchNorm2d(width // 2),
             nn.ReLU(),
-            nn.Conv2d(width // 2, 1, 3, 1, 1, bias=False),
+            last,
         )
 
     def changes(self, details: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,11 @@ _SEED = 7_200_000  # of the pictures for measuring: far from any seed of a recip
 _FARTHEST = 1.6  # how many of a picture's pixels one that is learned from stands for, at most, in each direction
 _REGION_REACH = 15
 _SOLID = 0.95  # alpha that a subject must reach to be one
+_BETWEEN_FRAMES = (
+    "decoder.os8_temp_module",
+    "decoder.diff_module",
+    "decoder.refine_OS8.remembered",
+)
 _LOOKED, _ROWS = 16, 9  # pictures that are measured while training, and drawn
 
 
@@ -41,6 +46,7 @@ class Data:
     With `frames` above 1 the bank has as many shards of 8 procedural clips of so many frames instead.
 
     guided   iterations in which the refined region is that of the true alpha; then for as many half of the time
+    settled  all but the parts for clips stays as it was learned from pictures
     """
 
     seed: int = 1
@@ -52,6 +58,7 @@ class Data:
     validation: int = 2
     cutouts: float = 0.3
     guided: int = 3000
+    settled: bool = False
     masks: GuideMasks = field(default_factory=GuideMasks)
 
 
@@ -85,7 +92,10 @@ class MaggieTask:
         self._held_out: Sequence[Groups] = []
 
     def build(self) -> Maggie:
-        return Maggie(self._settings)
+        net = Maggie(self._settings)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(not self._plan.settled or name.startswith(_BETWEEN_FRAMES))
+        return net
 
     def prepare(self, folder: Path, material: Material, progress: Progress) -> None:
         plan = self._plan
@@ -118,6 +128,10 @@ class MaggieTask:
 
     def answer(self, net: nn.Module, batch: Batch) -> Answer:
         assert isinstance(net, Maggie)
+        if self._plan.settled:
+            for layer in net.modules():
+                if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                    layer.eval()  # statistics too
         region = grown(uncertain(batch.truth), _REGION_REACH) if batch.guided else None
         trunk = net.trunk(normalised(batch.pixels), batch.masks, batch.order)
         return net.head(trunk, batch.masks, clips=batch.clips, order=batch.order, region=region)
