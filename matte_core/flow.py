@@ -19,8 +19,9 @@ SMALLEST = 16  # pixels across; the flow's patches need so many
 SLACK, SLOPE = 0.5, 0.05  # pixels, and share of the way, by which there and back may miss where it began
 
 
-def motion(before: Pixels, after: Pixels) -> Pixels:
-    """Motion (H, W, 2) from one picture to the other; 0 everywhere where they are too small for it.
+def motion(before: Pixels, after: Pixels, fine: bool = False) -> Pixels:
+    """Motion (H, W, 2) from one picture to the other; 0 everywhere where they are too small for it. `fine` looks at
+    single pixels, else at every second.
 
     Source: Kroeger et al. 2016, Fast Optical Flow using Dense Inverse Search, as OpenCV has it. Patches do not take
     their neighbours' guesses over: stripes of a picture go to threads, and the answer must not depend on how many.
@@ -30,6 +31,8 @@ def motion(before: Pixels, after: Pixels) -> Pixels:
         return still
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setUseSpatialPropagation(False)
+    if fine:
+        search.setFinestScale(0)
     pair = [np.asarray(np.rint(np.clip(picture, 0, 1) * 255), np.uint8) for picture in (before, after)]
     return np.asarray(search.calc(*pair, still), np.float32)
 

@@ -27,6 +27,11 @@ Numbers = NDArray[np.float64]
 
 RADIUS = 2  # pixels: alpha is a straight line over colour within so many
 EVEN = 1e-4  # variance of colour below which a slope is not trusted: an even area has none
+OWN = 0.5  # weight of the frame's own alpha beside those of its neighbours, each at most 1
+STEEP = 2.0  # alpha per step of colour that a line may miss beyond the colours it was measured on
+GRAIN = 0.01  # difference of colour that is nothing
+DARK = 0.05  # encoded colour below which brightness is not compared
+BRIGHTER = 1.25  # times as bright, encoded, as another frame of the window may be at most
 DOUBT = 0.03  # alpha by which a neighbour may be wrong before it counts for half
 STRIP = 128  # rows that are measured together, so that little memory is needed
 FIELDS = 4  # of `slopes` for each layer: three slopes, and what they leave unexplained
@@ -106,7 +111,7 @@ def filtered(alpha: Pixels, colour: Pixels, neighbours: Sequence[Neighbour]) -> 
         return alpha
     rows, columns = (_reach_of(np.logical_or.reduce(work, axis=axis)) for axis in (1, 0))
     here, own = alpha[rows, columns], colour[rows, columns]
-    changes, weights = np.zeros_like(here), np.ones(here.shape[:2], np.float32)
+    changes, weights = np.zeros_like(here), np.full(here.shape[:2], OWN, np.float32)
     for each in neighbours:
         estimate, weight = _estimate(each, own, rows, columns, alpha.shape[:2])
         changes += weight[..., None] * (estimate - here)
@@ -125,7 +130,7 @@ def _estimate(
     """Alpha (h, w, K) of the current frame as one neighbour has it, and how far it is to be trusted (h, w).
 
     What may be wrong is the part of alpha that colour does not explain there, so far as colour differs from what it
-    was, against how uneven it is around.
+    was, against how uneven it is around; and all that lies beyond the colours there are around.
     """
     height, width = size
     scale = np.array([width / each.moved.shape[1], height / each.moved.shape[0]], np.float32)
@@ -134,13 +139,27 @@ def _estimate(
     slope, trust = (
         enlarged(part, width, height)[rows, columns] for part in (sampled(each.slopes, ends(each.moved)), each.trust)
     )
-    change = own - sampled(each.colour, places, cubic=True)
+    change = own - as_bright(sampled(each.colour, places, cubic=True), own)
     layers = slope[..., :-1].reshape(*slope.shape[:2], -1, FIELDS)
     estimate = sampled(each.alpha, places, cubic=True) + (layers[..., :3] * change[..., None, :]).sum(axis=-1)
     differs = np.sqrt(cv2.blur((change * change).sum(axis=-1), (3, 3)))
     share = np.minimum(differs / (slope[..., -1] + 1e-3), 1)
-    doubt = layers[..., 3].max(axis=-1) * share / DOUBT
+    beyond = np.maximum(differs - slope[..., -1] - GRAIN, 0)
+    doubt = (layers[..., 3].max(axis=-1) * share + STEEP * beyond) / DOUBT
     return estimate.clip(0, 1), trust / (1 + doubt * doubt)
+
+
+def as_bright(fetched: Pixels, own: Pixels) -> Pixels:
+    """The colours (h, w, C) fetched from another frame, each channel as bright as the frame's own: exposure may change.
+
+    The gain is the median over every fourth pixel, by which what moved otherwise does not matter.
+    """
+    few = [picture[::4, ::4].reshape(-1, picture.shape[-1]) for picture in (fetched, own)]
+    seen = (few[0] > DARK).all(axis=-1) & (few[1] > DARK).all(axis=-1)
+    if not seen.any():
+        return fetched
+    gain = np.median(few[1][seen] / few[0][seen], axis=0).clip(1 / BRIGHTER, BRIGHTER)
+    return np.asarray(fetched * gain, np.float32)
 
 
 def _flickering(alphas: Sequence[Pixels]) -> NDArray[np.bool_]:

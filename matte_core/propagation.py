@@ -15,17 +15,17 @@ from typing import cast
 import numpy as np
 import torch
 
-from matte_core.carry import carried_regions, together
+from matte_core.carry import carried_regions, together, weighed
 from matte_core.engine.engine import Engine, pick_precision
 from matte_core.errors import UsageError
-from matte_core.flow import reduced
-from matte_core.frame import Frame, Json
+from matte_core.flow import enlarged, reduced
+from matte_core.frame import Frame, FrameRange, Json
 from matte_core.keyframes import keys_within, without_keys
-from matte_core.matting import REGIONS, view_of
+from matte_core.matting import REGIONS, refuse_useless, view_of
 from matte_core.models.catalogue import model
 from matte_core.models.weights import sum_of
+from matte_core.plate_motion import chain, encoded, flows_of
 from matte_core.shot import Shot, make
-from matte_core.smoothing import chain, encoded, flows_of
 from matte_core.temporal import step_of, unbroken
 from matte_core.trimap import snap
 from matte_core.verb import Declaration, Job, Result, Verb, register
@@ -54,7 +54,7 @@ def propagated_trimap(
     name  the model; cuts as for Smooth Matte: flow is not followed over them, and no keyframe beyond one is carried
 
     On a keyframe the trimap is that key. Raises UsageError where there is no keyframe, one is not in the plate, or the
-    model does not propagate trimaps.
+    model does not propagate trimaps, or nothing is unknown on any keyframe.
     """
     card = model(name).card
     if not card.propagates:
@@ -62,6 +62,8 @@ def propagated_trimap(
     pairs = keys_within(guide, plate.frames, keys)
     view, drawn = view_of(plate), over_window_of(plate, guide, "trimap")
     seen = encoded(plate, view)
+    if all(source.declaration.lane != "device" for source in drawn.lineage()):  # else it is another model's answer
+        refuse_useless(drawn, "trimap", FrameRange(frame for _, frame in pairs))
     told: dict[str, Json] = {"keys": [list(pair) for pair in pairs], "step": step_of(plate.frames)}
     flows = flows_of(seen, cuts, FLOWED)
     channels = [f"{layer}.{part}" for layer in drawn.channels for part in (*REGIONS, "trust")]
@@ -160,7 +162,13 @@ def _propagate(job: Job) -> Result:
         guides = {"trimap": trimaps, "carried": torch.from_numpy(job.frames[2][number].pixels.copy())[None]}
         layers, _ = engine.step(chosen, frames, guides, None, job.parameter("precision"))
         regions = layers["regions"][0].numpy()
-        likeliest = regions.reshape(-1, len(REGIONS), *regions.shape[1:]).argmax(1)
+        shares = regions.reshape(-1, len(REGIONS), *regions.shape[1:])
+        if len(_sources(job.shot, number)) == 2:
+            carried = job.frames[2][number].pixels.reshape(-1, _CARRIED, *job.frames[2][number].pixels.shape[1:])
+            size = regions.shape[:0:-1]
+            wide = [np.moveaxis(enlarged(np.ascontiguousarray(np.moveaxis(c, 0, -1)), *size), -1, 0) for c in carried]
+            shares = np.stack([weighed(own, other) for own, other in zip(shares, wide, strict=True)])
+        likeliest = shares.argmax(1)
         made.append(Frame((likeliest / 2).astype(np.float32), number, header))
     return Result(made)
 

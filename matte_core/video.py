@@ -16,8 +16,8 @@ from matte_core.flow import enlarged
 from matte_core.frame import Frame, FrameRange, Header, Json, Pixels
 from matte_core.models.base import Card
 from matte_core.models.catalogue import model
+from matte_core.plate_motion import chain, encoded, flows_of
 from matte_core.shot import Shot, make
-from matte_core.smoothing import chain, encoded, flows_of
 from matte_core.temporal import step_of, unbroken
 from matte_core.trimap import snap
 from matte_core.verb import Declaration, Job, Result, Verb, register

@@ -39,6 +39,8 @@ LAYERS = [
         "takes",
         "flow",
         "motion_filter",
+        "plate_motion",
+        "clearing",
         "smoothing",
         "trimap",
         "instances",

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_core import smoothing
+from matte_core import clearing, plate_motion, smoothing
 from matte_core.errors import FrameError, UsageError
 from matte_core.evaluate import metrics
 from matte_core.frame import Pixels, Window
@@ -94,7 +94,8 @@ def test_flicker_falls_and_the_error_with_it_over_a_body_that_moves(shot_of: Any
 def test_motion_measured_on_a_smaller_picture_does_nearly_as_well(
     shot_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(smoothing, "MOST", WIDTH // 2)
+    for module in (plate_motion, clearing, smoothing):
+        monkeypatch.setattr(module, "MOST", WIDTH // 2)
     plates, truths = clip()
     wrong = flickering(truths)
     before, after = measured(wrong, truths), measured(pixels(smooth_matte(shot_of(plates), shot_of(wrong))), truths)
@@ -229,7 +230,7 @@ def test_a_flow_is_found_once_for_each_pair_of_frames(shot_of: Any) -> None:
     for _ in Run(plan, watch=lambda made, numbers, seconds: done.extend((made.verb, id(made), n) for n in numbers)):
         pass
     assert len(done) == len(set(done))
-    assert sum(verb == "optical flow" for verb, *_ in done) == FRAMES - 1
+    assert sum(verb == "optical flow" for verb, *_ in done) == 2 * (FRAMES - 1)  # the plate's, and with the matte
     assert sum(verb == "encoded" for verb, *_ in done) == FRAMES
 
 
