@@ -10,6 +10,7 @@ from matte_core.flow import ends, sampled
 from matte_core.frame import Pixels
 
 _LEAST = 1e-4
+_HALF = 0.5  # share of what is carried in `weighed`, where it is wholly trusted
 
 
 def carried_regions(trimap: Pixels, way: Pixels) -> Pixels:
@@ -35,3 +36,10 @@ def together(carried: Sequence[tuple[Pixels, Pixels, int]]) -> Pixels:
     regions = np.where(sure, mixed / np.where(sure, total, 1), nearest[0])
     trust = np.max([trust for _, trust, _ in carried], axis=0)
     return np.concatenate([regions, trust[None]]).astype(np.float32)
+
+
+def weighed(found: Pixels, carried: Pixels) -> Pixels:
+    """(3, h, w): the mean of the probabilities that a network has `found` and of those that `together` gives from
+    keyframes on both sides, so far as these are to be trusted: one is better near the keys, the other between them."""
+    weight = _HALF * carried[3:]
+    return np.asarray(found + weight * (carried[:3] - found), np.float32)

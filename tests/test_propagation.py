@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from matte_core.carry import carried_regions, together
+from matte_core.carry import carried_regions, together, weighed
 from matte_core.engine.engine import Engine
 from matte_core.errors import UsageError
 from matte_core.frame import FrameRange, Pixels
@@ -169,3 +169,20 @@ def test_regions_of_several_keyframes_are_weighed_by_trust_and_nearness() -> Non
     assert (together([(back, lost, 1), (front, sure, 3)])[:3].argmax(0) == 2).all()
     nothing = together([(back, lost, 1), (front, lost, 3)])
     assert (nothing[:3].argmax(0) == 0).all() and nothing[3].max() == 0
+
+
+def test_a_keyframe_on_which_nothing_is_unknown_is_refused(model: Carried, shot_of: Any) -> None:
+    plates, empty = shot_of([plate(n) for n in range(3)]), np.zeros((1, HEIGHT, WIDTH))
+    with pytest.raises(UsageError, match="Give a guide that shows the subject"):
+        propagated_trimap(plates, shot_of([empty], "1001"), name="t-carried")
+    propagated_trimap(plates, shot_of([empty, drawn(2)], "1001,1003"), name="t-carried")  # it comes in later
+
+
+def test_between_two_keyframes_network_and_flow_are_weighed_by_how_far_flow_is_to_be_trusted() -> None:
+    found = np.zeros((3, 4, 6), np.float32)
+    found[1] = 1
+    carried = np.zeros((4, 4, 6), np.float32)
+    carried[2], carried[3, :, 3:] = 1, 1
+    mean = weighed(found, carried)
+    assert np.array_equal(mean[:, :, :3], found[:, :, :3])
+    assert np.allclose(mean[:, :, 3:], np.array([0, 0.5, 0.5])[:, None, None])

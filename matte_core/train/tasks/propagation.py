@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.carry import together
+from matte_core.carry import together, weighed
 from matte_core.evaluate.regions import Counts, count, region_scores, sum_of
 from matte_core.models.dvm.propagation import Settings, TrimapPropagation
 from matte_core.train.bank import load_shards
@@ -180,7 +180,10 @@ def propagated(
     )
     trimaps = torch.from_numpy(as_map(clips.trimap[place][list(keys)]) / np.float32(2))[None, :, None].to(device)
     carried = torch.from_numpy(carried_to(clips, place, frame, keys))[None].to(device)
-    return as_map(net(pixels[:1], pixels[None, 1:], trimaps, carried)[0].argmax(0).cpu().numpy()) / np.float32(2)
+    shares = as_map(torch.softmax(net(pixels[:1], pixels[None, 1:], trimaps, carried)[0].float(), 0).cpu().numpy())
+    if len(keys) == 2:
+        shares = weighed(shares, as_map(carried[0].cpu().numpy()))
+    return as_map(shares.argmax(0)) / np.float32(2)
 
 
 def by_flow(clips: Keyed, place: int, frame: int, keys: Sequence[int]) -> Map:
