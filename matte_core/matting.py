@@ -30,6 +30,7 @@ from matte_core.models.catalogue import model
 from matte_core.models.weights import cure, sum_of, there
 from matte_core.pull import frames
 from matte_core.shot import Shot, make
+from matte_core.smoothing import smooth_matte
 from matte_core.takes import cuts_of, cuts_seen, stretches, takes
 from matte_core.trimap import describe_guide, snap, trimap_from_mask
 from matte_core.verb import Declaration, Job, Result, Verb, register
@@ -91,7 +92,8 @@ def matte_of(
     guides, view = _wanted(plate, guide, card), view or view_of(plate)
     layers = _layers(guides)
     if card.first:
-        guides["alpha"] = matte_of(plate, guide, card.first, precision, device, view, cuts)
+        first = matte_of(plate, guide, card.first, precision, device, view, cuts)
+        guides["alpha"] = smooth_matte(plate, first, view, cuts=cuts) if card.motion else first
     return _described("estimate alpha", plate, guides, card, precision, device, view, layers, cuts)
 
 
@@ -199,7 +201,8 @@ def refuse_useless(shot: Shot, name: str, numbers: FrameRange | None = None) -> 
     looked = _readable(shot, numbers) if name != "background" else []
     said = [describe_guide(frame, name) for frame in looked]
     if said and all(said):
-        raise UsageError(f"{said[0]}, and so in all {len(said)} frames looked at. Give a guide that shows the subject.")
+        others = f", and so in all {len(said)} frames looked at" if len(said) > 1 else ""
+        raise UsageError(f"{said[0]}{others}. Give a guide that shows the subject.")
 
 
 def _declare(parameters: Mapping[str, Json]) -> Declaration:

@@ -46,7 +46,8 @@ class Card:
     alpha_domain  whether its alpha is coverage in linear light or in display light
     before, after frames of context; `carries` a state, with `warm_up` frames (None = from the first frame)
     light         whether it is told the light of its pixels, as guide "light"
-    first         model whose alpha of every frame it begins with, handed to it as guide "alpha"; "" for none
+    first         model whose alpha of every frame it begins with, handed to it as guide "alpha"; "" for none. Smoothed
+                  over time (Smooth Matte) where it is handed the motion too
     motion        whether it is handed the motion to every frame of its window, as guide "motion"
     ends          what stands for context beyond the shot's ends: its last frame again, or nothing (fewer frames)
     batch         frames at once, speed only; `clip` frames that change each other's answer (0 = none)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from matte_core.models.base import Card
 from matte_core.models.dvm.alignment import Fusion
 from matte_core.models.dvm.model import DVM_SMALL, PROPAGATION_SMALL, SMALL, TRIMAP_PROPAGATION_SMALL
-from matte_core.models.dvm.net import DVM, Settings, carried
+from matte_core.models.dvm.net import DVM, Settings, carried, mean_change
 from matte_core.models.dvm.propagation import Settings as PropagationSettings
 from matte_core.models.dvm.propagation import TrimapPropagation
 from matte_core.models.layers import deformable
@@ -162,12 +162,44 @@ def test_a_carried_alpha_counts_by_colour_and_trust() -> None:
     raw = torch.zeros(1, 2, 7, 8, 8)
     raw[:, 0, -1] = 0.4
     raw[:, 0, :3, :4] = 1.0  # another colour in the upper half
+    raw[:, 0, 3, :, :3] = 1.0  # known background there in the left columns
     motion = torch.zeros(1, 2, 3, 8, 8)
     motion[:, 0, 2, :, :4] = 1.0  # trusted in the left half only
-    above, weighed, weight = carried(raw, motion, 1, 0)[0]
+    above, weighed, weight, background, foreground, *colours = carried(raw, motion, 1, 0)[0]
     assert torch.allclose(above, torch.full((8, 8), 0.4))
     assert torch.allclose(weight[4:, :4], torch.ones(4, 4)) and float(weight[:4].max()) < 1e-4
     assert float(weight[:, 4:].max()) == 0 and torch.allclose(weighed, above * weight)
+    assert float(foreground.max()) == 0 and torch.allclose(background[:, :3], torch.ones(8, 3))
+    assert torch.allclose(torch.stack(colours), raw[0, 0, :3])
+
+
+def test_the_network_may_change_how_much_a_carried_alpha_counts() -> None:
+    other = torch.zeros(1, 8, 1, 3)
+    other[:, 0], other[:, 2] = 0.6, 1.0
+    favour = torch.tensor([[[[-20.0, 0.0, 20.0]]]])
+    away, half, nearly_all = mean_change([other], favour)[0, 0, 0]
+    assert float(away) < 0.02 and float(half) == pytest.approx(0.3) and 0.58 < float(nearly_all) < 0.6
+
+
+@torch.no_grad()
+def test_what_lies_far_from_the_unknown_neither_counts_nor_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert DVM_SMALL.card.weights is not None
+    net = DVM_SMALL.load(PACKAGED / DVM_SMALL.card.weights.file, torch.device("cpu"))
+    seen: list[tuple[int, ...]] = []
+
+    def noted(pixels: Tensor, *told: Tensor) -> Tensor:
+        seen.append(tuple(pixels.shape))
+        return pixels[:, 0, :1]
+
+    monkeypatch.setattr(net, "forward", noted)
+    trimap = torch.zeros(5, 1, 256, 512)
+    trimap[:, :, 100:120, 40:60] = 0.5
+    guides = {"trimap": trimap, "alpha": torch.rand(5, 1, 256, 512), "motion": torch.zeros(5, 3, 256, 512)}
+    DVM_SMALL.step(net, torch.rand(5, 3, 256, 512), guides, None)
+    assert seen == [(1, 5, 3, 160, 128)]  # the unknown and 64 pixels around, in multiples of 32
+    guides["motion"][:, :2], guides["motion"][:, 2] = 40, 1
+    DVM_SMALL.step(net, torch.rand(5, 3, 256, 512), guides, None)
+    assert seen[1] == (1, 5, 3, 224, 192)  # and as far as things move
 
 
 @torch.no_grad()

@@ -15,6 +15,8 @@ import torch
 
 from matte_core.train import instance_bank, loop
 from matte_core.train.bank import make_bank
+from matte_core.train.clips import make_clips
+from matte_core.train.keyed import make_keyed
 from matte_core.train.material import Material
 from matte_core.train.portraits import make_portraits
 from matte_core.train.subjects import make_subjects
@@ -41,6 +43,21 @@ SETTINGS = {
     "adaption": (
         f"[network]\ncritic = 4\n[network.net_t]\n{NET_T}[network.net_m]\n{NET_M}"
         "[data]\nsize = 64\nshown = 1\n[data.rough]\nforeground = 4\nbackground = 8\nmask = 5\nblur = 1.0\n"
+    ),
+    "dvm": (
+        "[network]\nreach = 1\nstem = 4\ninner = [2, 2, 3, 4]\ncounts = [1, 1, 1, 1]\naligned = 4\ngroups = 2\n"
+        'decoder = [8, 6, 4, 4, 4]\ngiven = "alpha"\n'
+        '[data]\nshards = 1\nsize = 64\nframes = 4\npart = 32\nfirst = ""\nvalidation = 1\nlarge = 64\n'
+    ),
+    "propagation": (
+        "[network]\nstem = 4\ninner = [2, 2, 3]\ncounts = [1, 1, 1]\nkey = 4\nvalue = 4\ndecoder = [6, 4, 4, 4]\n"
+        "carried = true\n"
+        "[data]\nshards = 1\nsize = 64\nnumbers = [0, 2, 3]\npart = 32\nvalidation = 1\nmeasured = 4\n"
+    ),
+    "hstsg": (
+        "[network]\nstem = 4\ninner = [2, 2, 2]\ncounts = [1, 1, 1]\nkeys = [4, 4, 4]\nvalues = [4, 4, 4]\nwide = 8\n"
+        "tail = [4, 4, 4]\nrefined = 4\nwindow = 3\ncandidates = 4\nstart = true\n"
+        "[data]\nshards = 1\nsize = 64\nframes = 4\nlength = 3\nvalidation = 1\nheld_out = 3\n"
     ),
 }
 ITERATIONS, KILLED = 12, 5
@@ -94,6 +111,12 @@ def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(
             make_subjects(whole / "bank", 1, 1, 64, Material(), count=3)
         elif task == "portrait":
             make_portraits(whole / "bank", 1, 1, 64, Material(), count=3)
+        elif task == "dvm":
+            make_clips(whole / "bank", 1, 1, 64, 4, (), count=2)
+        elif task == "propagation":
+            make_keyed(whole / "bank", 1, 1, 64, (0, 2, 3), (), count=2)
+        elif task == "hstsg":
+            patch.setattr("matte_core.train.tasks.hstsg.CLIPS_PER_SHARD", 2)
     loop.train(recipe, data, CPU, False, whole, lambda stage, done, total: None)
     for made in ("members", "strangers", "bank", "validation"):
         if (whole / made).exists():

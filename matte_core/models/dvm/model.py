@@ -14,7 +14,11 @@ from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.dvm.net import DVM, Settings
 from matte_core.models.dvm.propagation import Settings as PropagationSettings
 from matte_core.models.dvm.propagation import TrimapPropagation
+from matte_core.models.layers.solver import unknown_box
 from matte_core.models.weights import load_into
+
+_AROUND = 64  # pixels around the unknown that are looked at
+_FARTHEST = 256  # pixels that are looked at beyond these where things move so far
 
 SMALL = Settings(
     reach=2,
@@ -23,7 +27,8 @@ SMALL = Settings(
     counts=(1, 1, 1, 1),
     aligned=12,
     groups=2,
-    decoder=(48, 32, 24, 16, 16),
+    decoder=(48, 32, 24, 24, 24),
+    finish=1,
     given="alpha",
 )
 PROPAGATION_SMALL = PropagationSettings(
@@ -46,20 +51,42 @@ class DVMModel:
 
     def step(self, net: DVM, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         """{"alpha": (1, K, H, W)} in 0..1 of the middle of `frames` (F, 3, H, W), every layer of guides["trimap"] by
-        itself; exactly 0 and 1 where that is known."""
+        itself; exactly 0 and 1 where that is known. What it costs is the box around the unknown, not the frame."""
         device = next(net.parameters()).device
-        pixels, trimaps = torch.nan_to_num(frames.float()).to(device)[None], guides["trimap"].to(device)
-        motion = guides["motion"].to(device)[None] if self.settings.moves else None
+        trimaps = guides["trimap"]
+        motion = guides["motion"] if self.settings.moves else None
         known = trimaps[self.settings.reach]
-        alphas = (known >= 0.75).float()
+        alphas = (known >= 0.75).float().to(device)
         for layer in range(trimaps.shape[1]):
-            unknown = (known[layer] > 0.25) & (known[layer] < 0.75)
-            if not bool(unknown.any()):
+            box = _box(known[layer], motion)
+            if box is None:
                 continue
-            first = guides["alpha"][None, :, layer : layer + 1].to(device) if self.card.first else None
-            found = net(pixels, trimaps[None, :, layer : layer + 1], first, motion)[0, 0].clamp(0, 1)
-            alphas[layer] = torch.where(unknown, found.float(), alphas[layer])
+
+            def part(values: Tensor, box: tuple[slice, slice] = box) -> Tensor:
+                return values[None, ..., box[0], box[1]].to(device)
+
+            first = part(guides["alpha"][:, layer : layer + 1]) if self.card.first else None
+            told = torch.nan_to_num(part(frames).float()), part(trimaps[:, layer : layer + 1]), first
+            found = net(*told, None if motion is None else part(motion))[0, 0].clamp(0, 1).float()
+            here, place = known[layer][box].to(device), (layer, *box)
+            alphas[place] = torch.where((here > 0.25) & (here < 0.75), found, alphas[place])
         return {"alpha": alphas[None]}, state
+
+
+def _box(trimap: Tensor, motion: Tensor | None) -> tuple[slice, slice] | None:
+    """Rows and columns, in multiples of 32, that hold the unknown of `trimap` (H, W), what is around it and what moves
+    into it; None where nothing is unknown. Sides of the picture are multiples of 32."""
+    box = unknown_box(trimap, _AROUND)
+    if box[0].start == box[0].stop:
+        return None
+    if motion is not None:
+        way = (motion[:, :2] * (motion[:, 2:] > 0))[..., box[0], box[1]].abs().amax()
+        box = unknown_box(trimap, _AROUND + min(int(way), _FARTHEST))
+    size, sides = DVM.multiple, trimap.shape
+    return (
+        slice(box[0].start // size * size, min(-(-box[0].stop // size) * size, sides[0])),
+        slice(box[1].start // size * size, min(-(-box[1].stop // size) * size, sides[1])),
+    )
 
 
 @dataclass(frozen=True)
@@ -116,14 +143,15 @@ DVM_SMALL = DVMModel(
         memory=3000,
         weights=Weights(
             file="dvm-small.safetensors",
-            sha256="f7eaa5d2d90f9437abd9fc2bc6e6ecbb640dcc8b566d062a35a95d5f6ed39244",
+            sha256="8cd285e007938a603c7c695ae28461889adaeb2e649e995af9771da1bed4e1fa",
             licence="Apache-2.0",
             commercial=True,
-            megabytes=0.3,
-            origin=f"recipe train/recipes/dvm_small.toml (seed 61, 700 iterations, from scratch); data: 256 {_DATA}",
+            megabytes=0.4,
+            origin="recipe train/recipes/dvm_small.toml (seed 61, 1400 iterations, 650 of them on a longer schedule; "
+            f"from scratch), on alphas of net_m-small with weights 56d83d7f30a6; data: 384 {_DATA}",
         ),
-        note="Trained here on procedural clips. Begins with Net-M small's alpha of each frame, and looks at two before "
-        "and two after.",
+        note="Trained here on procedural clips. Begins with Net-M small's alpha of each frame, smoothed over time, and "
+        "looks at two before and two after.",
     ),
     SMALL,
 )

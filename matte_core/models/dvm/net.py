@@ -22,9 +22,10 @@ from matte_core.models.layers.resnet50 import Bottleneck
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as published
 _RAW = 6  # channels of a frame: colours, and the trimap's three regions
-_CARRIED = 3  # channels that a carried alpha brings for each other frame
+_CARRIED = 8  # channels that `carried` brings for each other frame
 _SHARE = 0.6  # of the mean over time in what the answer starts from, before training
 _ALIKE = 10.0  # how fast trust in a carried pixel falls with the difference of colour
+_MOST = 4.0  # by how many powers of e the network may change the weight of a carried pixel
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Settings:
     attention  whether fusion weighs channels and places
     stem, inner, counts  of the residual encoder from 1/2 to 1/32, each stage 4 times as wide as `inner`
     aligned    channels that features are reduced to before alignment; `groups` of them have offsets of their own
-    decoder    widths at 1/16 to 1/2 and at full size
-    given      "trimap" alone as published, in display light; "alpha": also a first alpha of every frame, of whose mean
-               along the motion the answer starts, and that motion, from which alignment starts, in linear light
+    decoder    widths at 1/16 to 1/2 and at full size; `finish` more convolutions follow at full size
+    given      "trimap" alone as published, in display light; "alpha": also a first alpha of every frame, and the
+               motion, from which alignment starts, in linear light. The answer is then a mean of these alphas along
+               the motion, whose weights the network changes, and what it adds to that
     """
 
     reach: int = 2
@@ -50,6 +52,7 @@ class Settings:
     aligned: int = 64
     groups: int = 8
     decoder: tuple[int, int, int, int, int] = (512, 256, 128, 64, 64)
+    finish: int = 0
     given: str = "trimap"
 
     @property
@@ -99,7 +102,9 @@ class DVM(nn.Module):
         self.rises = nn.ModuleList(
             _Rise(before, after, skip) for (before, after), skip in zip(pairwise(steps), skips, strict=True)
         )
-        self.out = nn.Conv2d(settings.decoder[-1], 1, 3, padding=1)
+        wide = settings.decoder[-1]
+        self.finish = nn.Sequential(*(normed(wide, wide, 3) for _ in range(settings.finish)))
+        self.out = nn.Conv2d(wide, settings.frames if settings.given == "alpha" else 1, 3, padding=1)
         if settings.given == "alpha":
             self.share = nn.Parameter(torch.tensor(_SHARE))
             nn.init.zeros_(self.out.weight)
@@ -140,49 +145,48 @@ class DVM(nn.Module):
         for place, rise in enumerate(self.rises[:4]):
             values = rise(values, self._fused(3 - place, features[3 - place], motion))
         if self.settings.given != "alpha":
-            return torch.sigmoid(self.out(self.rises[4](values, raw[:, middle])).float())
+            return torch.sigmoid(self.out(self.finish(self.rises[4](values, raw[:, middle]))).float())
         assert motion is not None
         others = [carried(raw, motion, middle, number) for number in range(raw.shape[1]) if number != middle]
-        change = self.out(self.rises[4](values, torch.cat([raw[:, middle], *others], 1))).float()
-        alpha: Tensor = raw[:, middle, -1:].float() + self.share * mean_change(others) + change
+        last = self.finish(self.rises[4](values, torch.cat([raw[:, middle], *others], 1)))
+        said = self.out(last).float()
+        alpha: Tensor = raw[:, middle, -1:].float() + self.share * mean_change(others, said[:, 1:]) + said[:, :1]
         return alpha
 
     def _fused(self, level: int, features: Tensor, motion: Tensor | None) -> Tensor:
         """Features (N, F, C, h, w) of one scale, aligned to the middle frame's and fused (N, C', h, w)."""
-        middle, align = features[:, self.settings.reach], self.align[level]
+        count, frames = features.shape[:2]
+        middle = features[:, self.settings.reach, None].expand_as(features).flatten(0, 1)
         ways = None
         if motion is not None and self.settings.moves:
             scale = 2 ** (level + 1)
-            small = functional.avg_pool2d(motion[:, :, :2].flatten(0, 1).float(), scale) / scale
-            ways = small.view(*motion.shape[:2], *small.shape[1:])
-        aligned = [
-            align(features[:, number], middle, None if ways is None else ways[:, number])
-            for number in range(features.shape[1])
-        ]
-        fused: Tensor = self.fuse[level](torch.cat(aligned, 1))
+            ways = functional.avg_pool2d(motion[:, :, :2].flatten(0, 1).float(), scale) / scale
+        aligned: Tensor = self.align[level](features.flatten(0, 1), middle, ways)
+        fused: Tensor = self.fuse[level](aligned.reshape(count, -1, *aligned.shape[2:]))
         if self.settings.alignment == "flow":
             assert ways is not None
-            fused = torch.cat([fused, ways.flatten(1, 2).to(fused)], 1)
+            fused = torch.cat([fused, ways.view(count, 2 * frames, *ways.shape[2:]).to(fused)], 1)
         return fused
 
 
 def carried(raw: Tensor, motion: Tensor, middle: int, number: int) -> Tensor:
-    """(N, 3, H, W): by how much the first alpha of frame `number`, fetched along the motion, is above the middle
-    frame's; the same weighed by how well its colour fits; and that weight."""
+    """(N, 8, H, W) of frame `number`, fetched along the motion: by how much its first alpha is above the middle
+    frame's; the same weighed by how well its colour fits; that weight; whether it is known background, and foreground;
+    and by how much its colours are above."""
     fetched = moved(raw[:, number].float(), motion[:, number, :2].float())
     here = raw[:, middle].float()
-    apart = (fetched[:, :3] - here[:, :3]).abs().mean(1, keepdim=True)
-    weight = torch.exp(-_ALIKE * apart) * motion[:, number, 2:].float()
-    above = fetched[:, -1:] - here[:, -1:]
-    return torch.cat([above, above * weight, weight], 1).to(raw)
+    change = fetched - here
+    weight = torch.exp(-_ALIKE * change[:, :3].abs().mean(1, keepdim=True)) * motion[:, number, 2:].float()
+    above = change[:, -1:]
+    return torch.cat([above, above * weight, weight, fetched[:, 3:4], fetched[:, 5:6], change[:, :3]], 1).to(raw)
 
 
-def mean_change(others: Sequence[Tensor]) -> Tensor:
+def mean_change(others: Sequence[Tensor], favour: Tensor) -> Tensor:
     """(N, 1, H, W): by how much the mean of the middle frame's alpha and those carried to it, each by its weight, is
-    above the middle frame's; `others` are as `carried` gives them."""
-    above = torch.stack([other[:, 1:2].float() for other in others]).sum(0)
-    weight = torch.stack([other[:, 2:].float() for other in others]).sum(0)
-    return above / (1 + weight)
+    above the middle frame's; `others` are as `carried` gives them, `favour` (N, len(others), H, W) changes weights."""
+    weights = torch.cat([other[:, 2:3].float() for other in others], 1) * torch.exp(_MOST * torch.tanh(favour / _MOST))
+    above = torch.cat([other[:, :1].float() for other in others], 1)
+    return (above * weights).sum(1, keepdim=True) / (1 + weights.sum(1, keepdim=True))
 
 
 class _Rise(nn.Module):
