@@ -49,7 +49,9 @@ def shares(plan: Plan, budget: int | None, steps: int = 1) -> Shares:
 
 def run_with(engine: Engine, plan: Plan, check: Callable[[], None] = lambda: None, keep_going: bool = False) -> Run:
     """A run of `plan` within the engine's budget, for a program that has the machine for itself."""
-    share = shares(plan, engine.room.budget, steps_at_once(engine.device))
+    budget = engine.room.budget
+    steps = steps_at_once(engine.device) if budget is None else 1  # a budget is for one step at its best
+    share = shares(plan, budget, steps)
     engine.room = replace(engine.room, beside=share.beside)
     library_threads(file_threads() if share.lanes else 0)
     return Run(
