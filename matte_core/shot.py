@@ -96,7 +96,11 @@ class Shot:
             verb = VERBS[shot.verb]
             own = verb.source(shot.parameters, at) if verb.source else None
             below = [[memo[id(source), n] for source, n in group] for group in needs]
-            memo[id(shot), at] = digest([verb.name, verb.version, dict(verb.recipe(shot.parameters)), own, below])
+            # frames of one window, as in a shot shorter than it, are told apart by their place among what they need
+            places = [sum(n < at for _, n in group) for group in needs if len(group) > 1]
+            memo[id(shot), at] = digest(
+                [verb.name, verb.version, dict(verb.recipe(shot.parameters)), own, below, places]
+            )
             pending.pop()
         return memo[id(self), number]
 

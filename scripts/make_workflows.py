@@ -228,20 +228,21 @@ def portrait() -> Workflow:
 def one_trimap_for_a_shot() -> Workflow:
     graph = Graph()
     plate = graph.add("MatteReadPlate", 0, 0, title="Plate", path=PLATE)
-    drawn = graph.add("MatteReadMatte", 0, 10, title="Mask on one frame", path="plate/mask.1001.png")
+    drawn = graph.add("MatteReadMatte", 0, 10, title="Mask on one frame", path="plate/mask.1003.png")
     key = graph.add("MatteTrimapFromMask", 1, 10, {"mask": drawn}, title="Trimap on one frame", shrink=12, grow=26)
-    carried = graph.add("MattePropagateTrimap", 2, 8, {"plate": plate, "trimap": key}, keys="1001")
+    carried = graph.add("MattePropagateTrimap", 2, 8, {"plate": plate, "trimap": key}, keys="1003")
     told = {"plate": plate, "guide": carried}
     alpha = graph.add("MatteVideoMatte", 3, 0, told, title="Video Matte", model="dvm-small")
     graph.add("MatteViewer", 4, 0, {"plate": plate, "matte": alpha})
     graph.add("MattePreview", 3, 13, {"plate": plate, "matte": carried}, title="Carried trimap")
     graph.add("MatteWriteSequence", 4, 14, {"matte": alpha, "plate": plate}, title="Write", out="video/matte.####.exr")
     graph.note(
-        "## One trimap for a shot\n\nThe first frame's trimap, drawn or made of a mask, is carried along the plate's "
-        "motion to all others; dvm-small looks at two frames before and after for a steady edge. Where it drifts, give "
-        "a sequence of trimaps and name their frames in keys (1001,1040): only what lies between is made again."
+        "## One trimap for a shot\n\nOne frame's trimap, drawn or made of a mask, is carried along the plate's "
+        "motion to all others, before and after it; dvm-small looks at two frames before and after for a steady edge. "
+        "Where it drifts, give a sequence of trimaps and name their frames in keys (1003,1040): only what lies between "
+        "is made again."
     )
-    shown: list[Shown] = [("plate", plate), ("carried from frame 1001", carried), ("matte", alpha)]
+    shown: list[Shown] = [("plate", plate), ("carried from frame 1003", carried), ("matte", alpha)]
     return Workflow("one_trimap_for_a_shot", graph, [*shown, ("over grey", plate, alpha)])
 
 

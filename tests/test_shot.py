@@ -36,8 +36,8 @@ def verbs() -> Iterator[dict[int, str]]:
     del VERBS["a read"], VERBS["a smooth"]
 
 
-def a_graph(width: int = 3, batch: int = 1) -> Shot:
-    plate = make("a read", (), {}, kind="plate", frames=FrameRange.parse("1001-1010"), header=HEADER, channels="RGB")
+def a_graph(width: int = 3, batch: int = 1, frames: str = "1001-1010") -> Shot:
+    plate = make("a read", (), {}, kind="plate", frames=FrameRange.parse(frames), header=HEADER, channels="RGB")
     smooth = make("a smooth", [plate], {"width": width, "batch": batch})
     return make("a smooth", [smooth, plate], {"width": 1})
 
@@ -83,6 +83,12 @@ def test_a_changed_file_changes_the_stamps_of_the_frames_that_see_it(verbs: dict
     changed = [number for number in range(1001, 1011) if a_graph().stamp(number) != before[number]]
     assert changed == [1003, 1004, 1005, 1006, 1007]
     assert len(set(before.values())) == 10
+
+
+def test_frames_of_a_shot_shorter_than_the_window_have_stamps_of_their_own() -> None:
+    smooth = a_graph(frames="1003-1004").inputs[0]
+    assert smooth.lookback(1003) == smooth.lookback(1004)
+    assert smooth.stamp(1003) != smooth.stamp(1004)
 
 
 def test_a_shot_is_rebuilt_from_its_description() -> None:

@@ -185,7 +185,7 @@ def test_recipes_that_ship_are_valid(path: Path) -> None:
     task = recipe.make_task()
     if path.stem != "adaption" and "published" not in path.stem:  # those are of the published size
         parameters = sum(parameter.numel() for parameter in task.build().parameters())
-        assert 150_000 < parameters < 2_000_000
+        assert 150_000 < parameters < 4_000_000  # 8 MB of halves, to travel in the package
 
 
 def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_not_count() -> None:
