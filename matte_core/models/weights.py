@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from matte_core.errors import ModelError
 from matte_core.models.base import Card
+
+N = TypeVar("N", bound=nn.Module)
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 
@@ -99,7 +102,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_into(net: nn.Module, path: Path, device: torch.device) -> nn.Module:
+def required(weights: Path | None, card: Card) -> Path:
+    """The file of the card's weights. Raises ModelError where it is not here."""
+    if weights is None:
+        raise ModelError(f"{card.name} needs its weights. {cure(card)}")
+    return weights
+
+
+def load_into(net: N, path: Path, device: torch.device) -> N:
     """`net` with the safetensors of `path`, in float32, on `device`, in evaluation mode.
 
     Raises ModelError where a tensor is missing, unknown or of another shape.

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.dvm.net import DVM, Settings
 from matte_core.models.dvm.propagation import Settings as PropagationSettings
 from matte_core.models.dvm.propagation import TrimapPropagation
 from matte_core.models.layers.solver import unknown_box
-from matte_core.models.weights import load_into
+from matte_core.models.weights import load_into, required
 
 _AROUND = 64  # pixels around the unknown that are looked at
 _FARTHEST = 256  # pixels that are looked at beyond these where things move so far
@@ -45,9 +44,7 @@ class DVMModel:
 
     def load(self, weights: Path | None, device: torch.device) -> DVM:
         """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
-        net = DVM(self.settings)
-        load_into(net, _there(weights, self.card), device)
-        return net
+        return load_into(DVM(self.settings), required(weights, self.card), device)
 
     def step(self, net: DVM, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         """{"alpha": (1, K, H, W)} in 0..1 of the middle of `frames` (F, 3, H, W), every layer of guides["trimap"] by
@@ -98,9 +95,7 @@ class PropagationModel:
 
     def load(self, weights: Path | None, device: torch.device) -> TrimapPropagation:
         """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
-        net = TrimapPropagation(self.settings)
-        load_into(net, _there(weights, self.card), device)
-        return net
+        return load_into(TrimapPropagation(self.settings), required(weights, self.card), device)
 
     def step(self, net: TrimapPropagation, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         """{"regions": (1, 3 * K, H, W)} of the first of `frames` (1 + R, 3, H, W), told by the trimaps of the others.
@@ -117,12 +112,6 @@ class PropagationModel:
             logits = net(pictures[:1], pictures[None, 1:], trimaps[None, 1:, layer : layer + 1], own)
             found.append(torch.softmax(logits[0].float(), 0))
         return {"regions": torch.cat(found)[None]}, state
-
-
-def _there(weights: Path | None, card: Card) -> Path:
-    if weights is None:
-        raise ModelError(f"{card.name} needs its weights. Install Matte again.")
-    return weights
 
 
 _DATA = (

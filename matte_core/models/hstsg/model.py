@@ -13,7 +13,7 @@ from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.hstsg.net import Hstsg
 from matte_core.models.hstsg.settings import SMALL, Settings
 from matte_core.models.hstsg.stream import Passed, begin, go_on
-from matte_core.models.weights import load_into
+from matte_core.models.weights import load_into, required
 
 NOTHING = 0.05  # a mask that is nowhere above it says that the subject is not there
 
@@ -29,11 +29,7 @@ class HstsgModel:
 
     def load(self, weights: Path | None, device: torch.device) -> Hstsg:
         """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
-        if weights is None:
-            raise ModelError(f"{self.card.name} needs its weights. Install Matte again.")
-        net = load_into(Hstsg(self.settings), weights, device)
-        assert isinstance(net, Hstsg)
-        return net
+        return load_into(Hstsg(self.settings), required(weights, self.card), device)
 
     def step(self, net: Hstsg, frames: Tensor, guides: Guides, state: State | None) -> tuple[Layers, State]:
         """{"alpha": (1, K, H, W)} of the frame (1, 3, H, W), and what to pass on: bounded, whatever the shot's length.

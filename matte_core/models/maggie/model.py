@@ -40,7 +40,6 @@ class MaggieModel:
         if weights is None:
             raise ModelError(f"{self.card.name} has no weights here. Run: matte weights fetch {self.card.name}")
         net = load_into(Maggie(self.settings), weights, device)
-        assert isinstance(net, Maggie)
         fold(net)
         return net
 

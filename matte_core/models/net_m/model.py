@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.layers.solver import prepared
 from matte_core.models.layers.spectral import fold
 from matte_core.models.layers.unknown import each_layer
 from matte_core.models.net_m.apply import apply
 from matte_core.models.net_m.net import NetM, Settings
-from matte_core.models.weights import load_into
+from matte_core.models.weights import load_into, required
 
 SMALL = Settings(
     widths=(24, 40, 64, 96, 128),
@@ -44,10 +43,7 @@ class NetMModel:
 
     def load(self, weights: Path | None, device: torch.device) -> NetM:
         """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
-        if weights is None:
-            raise ModelError(f"{self.card.name} needs its weights. Install Matte again.")
-        net = NetM(self.settings)
-        load_into(net, weights, device)
+        net = load_into(NetM(self.settings), required(weights, self.card), device)
         fold(net)
         return net
 

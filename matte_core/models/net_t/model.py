@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.net_t.net import NetT, Settings
-from matte_core.models.weights import load_into
+from matte_core.models.weights import load_into, required
 
 SMALL = Settings(
     stem=16, inner=(8, 16, 40, 72), counts=(2, 3, 5, 3), pyramid=48, skip=16, dropout=(0.0, 0.0), colours=True
@@ -29,11 +28,7 @@ class NetTModel:
 
     def load(self, weights: Path | None, device: torch.device) -> NetT:
         """The network on `device`, in float32. Raises ModelError where the weights do not fit."""
-        if weights is None:
-            raise ModelError(f"{self.card.name} needs its weights. Install Matte again.")
-        net = NetT(self.settings)
-        load_into(net, weights, device)
-        return net
+        return load_into(NetT(self.settings), required(weights, self.card), device)
 
     def step(self, net: NetT, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         """{"regions": (T, 3 * K, H, W)}: background, unknown, foreground of each of the K layers of guides["mask"].

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.portrait.convert import converted
 from matte_core.models.portrait.net import PAPER, Portrait, Settings
 from matte_core.models.portrait.refine import Refinement
 from matte_core.models.portrait.regions import CELL
-from matte_core.models.weights import load_into
+from matte_core.models.weights import load_into, required
 
 SMALL = Settings(
     trunk="convolutions",
@@ -44,10 +43,7 @@ class PortraitModel:
 
     def load(self, weights: Path | None, device: torch.device) -> Portrait:
         """The network on `device`, in float32. Raises ModelError where there are no weights or they do not fit."""
-        if weights is None:
-            raise ModelError(f"{self.card.name} needs its weights. Install Matte again.")
-        net = load_into(Portrait(self.settings), weights, device)
-        assert isinstance(net, Portrait)
+        net = load_into(Portrait(self.settings), required(weights, self.card), device)
         fold(net)
         for weight in net.refine.parameters():
             if weight.ndim == 4:  # cells are many and small: the quicker way to convolve them
