@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matte_core.errors import SourceError
-from matte_core.flow import ends, enlarged, reduced, sampled
+from matte_core.flow import channels_last, ends, enlarged, reduced, sampled
 from matte_core.frame import Frame, Pixels
 from matte_core.late import late
 from matte_core.motion_filter import as_bright
@@ -92,7 +92,7 @@ def _clear(job: Job) -> Result:
         soft = _soft(np.moveaxis(frame.pixels, 0, -1))
         pixels = frame.pixels
         if soft is not None:
-            part = cleared(_last(pixels[:, soft[0], soft[1]]), _tracks(job, number, soft))
+            part = cleared(channels_last(pixels[:, soft[0], soft[1]]), _tracks(job, number, soft))
             pixels = pixels.copy()
             pixels[:, soft[0], soft[1]] = np.moveaxis(part, -1, 0)
         made.append(Frame(np.ascontiguousarray(pixels), number, frame.header))
@@ -102,13 +102,19 @@ def _clear(job: Job) -> Result:
 def _tracks(job: Job, number: int, box: tuple[slice, slice]) -> list[Track]:
     """What the frames around hold for the pixels of `box`."""
     window = _window(job.shot, 0, number)
-    colours = {n: _last(job.frames[1][n].pixels) for n in window if abs(window.index(n) - window.index(number)) <= 1}
+    colours = {
+        n: channels_last(job.frames[1][n].pixels) for n in window if abs(window.index(n) - window.index(number)) <= 1
+    }
     own, size = colours[number][box], job.frames[0][number].pixels.shape[1:]
     grounds = {n: moved for n, moved, _ in chain(job.frames[3], number, [n for n in window if n in colours])}
     tracks = []
     for n, moved, _ in chain(job.frames[2], number, window):
         places = _places(moved, box, size)
-        there = sampled(_last(job.frames[0][n].pixels), places, cubic=True).reshape(*places.shape[:2], -1).clip(0, 1)
+        there = (
+            sampled(channels_last(job.frames[0][n].pixels), places, cubic=True)
+            .reshape(*places.shape[:2], -1)
+            .clip(0, 1)
+        )
         if n in grounds:
             both = [_apart(own, colours[n], each) for each in (places, _places(grounds[n], box, size))]
             tracks.append(Track(there, *both))
@@ -137,10 +143,6 @@ def _soft(alpha: Pixels) -> tuple[slice, slice] | None:
     return slice(int(lines[0][0]), int(lines[0][-1]) + 1), slice(int(lines[1][0]), int(lines[1][-1]) + 1)
 
 
-def _last(pixels: Pixels) -> Pixels:
-    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
-
-
 def _window(shot: Shot, which: int, number: int) -> list[int]:
     window = unbroken(shot.frames, number, shot.parameters["reach"], shot.parameters["reach"], shot.parameters["step"])
     return (window[:-1] or window) if which >= 2 else window  # motions stand between frames
@@ -157,7 +159,7 @@ def _layer_motion(job: Job) -> Result:
             for place, n in enumerate(pair):
                 total = reduced(np.clip(job.frames[1][n].pixels.sum(axis=0), 0, 1), MOST)
                 weight = (1 - total if job.parameter("background") else total) ** SURE * flow.pixels[4 + place]
-                moved = _last(flow.pixels[2 * place : 2 * place + 2])
+                moved = channels_last(flow.pixels[2 * place : 2 * place + 2])
                 pixels[2 * place : 2 * place + 2] = np.moveaxis(spread(moved, weight + np.float32(1e-6)), -1, 0)
             pixels[4:] = 1
         made.append(Frame(pixels, number, flow.header))

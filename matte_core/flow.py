@@ -19,6 +19,11 @@ SMALLEST = 16  # pixels across; the flow's patches need so many
 SLACK, SLOPE = 0.5, 0.05  # pixels, and share of the way, by which there and back may miss where it began
 
 
+def channels_last(pixels: Pixels) -> Pixels:
+    """Pixels (C, H, W) with their channels last, as everything here takes them."""
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+
+
 def motion(before: Pixels, after: Pixels, fine: bool = False) -> Pixels:
     """Motion (H, W, 2) from one picture to the other; 0 everywhere where they are too small for it. `fine` looks at
     single pixels, else at every second.

@@ -18,7 +18,7 @@ import torch
 from matte_core.carry import carried_regions, together, weighed
 from matte_core.engine.engine import Engine, pick_precision
 from matte_core.errors import UsageError
-from matte_core.flow import enlarged, reduced
+from matte_core.flow import channels_last, enlarged, reduced
 from matte_core.frame import Frame, FrameRange, Json
 from matte_core.keyframes import keys_within, without_keys
 from matte_core.matting import REGIONS, refuse_useless, view_of
@@ -166,7 +166,7 @@ def _propagate(job: Job) -> Result:
         if len(_sources(job.shot, number)) == 2:
             carried = job.frames[2][number].pixels.reshape(-1, _CARRIED, *job.frames[2][number].pixels.shape[1:])
             size = regions.shape[:0:-1]
-            wide = [np.moveaxis(enlarged(np.ascontiguousarray(np.moveaxis(c, 0, -1)), *size), -1, 0) for c in carried]
+            wide = [np.moveaxis(enlarged(channels_last(c), *size), -1, 0) for c in carried]
             shares = np.stack([weighed(own, other) for own, other in zip(shares, wide, strict=True)])
         likeliest = shares.argmax(1)
         made.append(Frame((likeliest / 2).astype(np.float32), number, header))

@@ -14,7 +14,7 @@ import numpy as np
 from matte_core.clearing import cleared_matte
 from matte_core.colour import View
 from matte_core.errors import UsageError
-from matte_core.flow import reduced
+from matte_core.flow import channels_last, reduced
 from matte_core.frame import Attribute, Frame, FrameRange, Json, Pixels
 from matte_core.motion_filter import Neighbour, filtered, slopes
 from matte_core.plate_motion import MOST, chain, cut_after, encoded, flows_of
@@ -72,9 +72,9 @@ def _smooth(job: Job) -> Result:
         ways = list(chain(job.frames[3], number, window))
         reached = [n for n in window if n == number or any(n == other for other, _, _ in ways)]
         for n, moved, trust in [*ways, *chain(job.frames[4], number, reached)]:
-            there, around, lines = (_last(f.pixels) for f in near[n])
+            there, around, lines = (channels_last(f.pixels) for f in near[n])
             neighbours.append(Neighbour(there, around, lines, moved, trust))
-        alpha, colour = (_last(f.pixels) for f in near[number][:2])
+        alpha, colour = (channels_last(f.pixels) for f in near[number][:2])
         smoothed = _first(filtered(alpha, colour, neighbours) if neighbours else alpha)
         mixed = frame.pixels + np.float32(job.parameter("strength")) * (smoothed - frame.pixels)
         header = frame.header
@@ -95,7 +95,7 @@ def _window(shot: Shot, which: int, number: int) -> list[int]:
 def _slopes(job: Job) -> Result:
     made = []
     for number in job.numbers:
-        found = slopes(_last(job.one(0, number).pixels), _last(job.one(1, number).pixels))
+        found = slopes(channels_last(job.one(0, number).pixels), channels_last(job.one(1, number).pixels))
         made.append(Frame(_first(reduced(found, MOST)), number, job.shot.header))
     return Result(made)
 
@@ -108,11 +108,6 @@ def _draw(job: Job) -> Result:
         pixels = (1 - DRAWN) * job.one(0, number).pixels + DRAWN * total
         made.append(Frame(np.asarray(pixels, np.float32), number, job.shot.header))
     return Result(made)
-
-
-def _last(pixels: Pixels) -> Pixels:
-    """Pixels (C, H, W) with their channels last."""
-    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
 
 def _first(pixels: Pixels) -> Pixels:

@@ -28,7 +28,8 @@ from matte_core.models.portrait.regions import CELL, paste
 from matte_core.models.weights import find
 from matte_core.train.bank import load_shards
 from matte_core.train.material import load_material
-from matte_core.train.portraits import Portraits, make_portraits
+from matte_core.train.portraits import Portraits
+from matte_core.train.subjects import make_pictures
 
 SEED = 8_100_000  # far from any seed of a recipe, and from those that a training is validated with
 COUNT, SIDE, TIMES = 48, 512, 7
@@ -57,7 +58,7 @@ def spent(net: Portrait, picture: Tensor, cells: Tensor | None) -> float:
 
 
 def quality(folder: Path, photographs: Path | None) -> None:
-    make_portraits(folder, SEED, 1, SIDE, load_material(photographs), count=COUNT)
+    make_pictures(Portraits, folder, SEED, 1, SIDE, load_material(photographs), count=COUNT)
     (held_out,) = load_shards(folder, Portraits)
     for model in (PORTRAIT_SMALL, PORTRAIT_SMALL_BUDGET):
         compared(model, held_out)

@@ -118,9 +118,9 @@ def pack(crops: Sequence[tuple[str, Crop]], solves: bool = True) -> Shard:
     apart = [np.abs(crop.foreground - crop.background).mean(2) for _, crop in crops]
     return Shard(
         pixels=np.stack([crop.pixels for _, crop in crops]).astype(np.float16),
-        alpha=_bytes([crop.alpha for _, crop in crops]),
-        contrast=_bytes(apart),
-        solved=_bytes([solve(crop.pixels, crop.trimap) for _, crop in crops]),
+        alpha=as_bytes(np.stack([crop.alpha for _, crop in crops])),
+        contrast=as_bytes(np.stack(apart)),
+        solved=as_bytes(np.stack([solve(crop.pixels, crop.trimap) for _, crop in crops])),
         trimap=np.stack([crop.trimap for _, crop in crops]),
         models=np.stack([known_colours(crop.pixels, crop.trimap) for _, crop in crops]),
         light=np.array([crop.scene.light for _, crop in crops]),
@@ -184,5 +184,6 @@ def load_shards(folder: Path, kind: type[S]) -> Iterator[S]:
     return map(kind.load, paths)
 
 
-def _bytes(values: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
-    return np.round(np.clip(np.stack(values), 0, 1) * 255).astype(np.uint8)
+def as_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """`values` of 0..1 as bytes, 255 = 1."""
+    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matte_core.models.layers.carry import find_motion
 from matte_core.models.layers.light import BRIGHTEST, compress
-from matte_core.train.bank import Stored
+from matte_core.train.bank import Stored, as_bytes
 from matte_core.train.procedural.clips import Clip
 from matte_core.train.procedural.fields import Map, Random, as_map
 
@@ -95,10 +95,10 @@ def pack_clips(clips: Sequence[Clip]) -> CarriedClips:
     compressed = compress(torch.from_numpy(np.ascontiguousarray(fronts)).clamp(0, BRIGHTEST)).numpy()
     return CarriedClips(
         pixels.astype(np.float16),
-        _bytes(compressed),
-        _bytes(np.stack([clip.alpha[:, 0] for clip in clips])),
+        as_bytes(compressed),
+        as_bytes(np.stack([clip.alpha[:, 0] for clip in clips])),
         np.stack([ways for ways, _ in pairs]).astype(np.float16),
-        _bytes(np.stack([trusts for _, trusts in pairs])),
+        as_bytes(np.stack([trusts for _, trusts in pairs])),
         np.array([clip.light for clip in clips]),
     )
 
@@ -107,10 +107,6 @@ def _motions(pixels: torch.Tensor) -> tuple[Map, Map]:
     """Ways (2, T - 1, 2, S, S) and trusts (2, T - 1, S, S) of the frames (T, 3, S, S) of one clip, back and ahead."""
     back, ahead = find_motion(pixels[:-1], pixels[1:]), find_motion(pixels[1:], pixels[:-1])
     return torch.stack([back.way, ahead.way]).numpy(), torch.stack([back.trust, ahead.trust])[:, :, 0].numpy()
-
-
-def _bytes(values: Map) -> NDArray[np.uint8]:
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
 def _share(values: NDArray[np.uint8]) -> Map:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from matte_core.models.catalogue import model
 from matte_core.models.weights import find
-from matte_core.train.bank import Progress, Stored, fill_folder
+from matte_core.train.bank import Progress, Stored, as_bytes, fill_folder
 from matte_core.train.procedural.camera import Light
 from matte_core.train.procedural.clips import Clip, make_clip
 from matte_core.train.procedural.crops import Scene, pick_scene
@@ -138,15 +138,11 @@ def _pack(told: list[Told], alphas: Alphas) -> Clips:
     apart = [np.abs(one.clip.foreground - one.clip.background).mean(-1) for one in told]
     return Clips(
         pixels=np.stack([one.clip.pixels for one in told]).astype(np.float16),
-        alpha=_bytes(np.stack([one.alpha for one in told])),
-        contrast=_bytes(np.stack(apart)),
+        alpha=as_bytes(np.stack([one.alpha for one in told])),
+        contrast=as_bytes(np.stack(apart)),
         trimap=np.stack([one.trimap for one in told]),
         first=np.stack([alphas(one.clip.pixels, one.trimap, one.clip.light) for one in told]).astype(np.float16),
         light=np.array([one.clip.light for one in told]),
         kind=np.array([one.kind for one in told]),
         steady=np.array([one.steady for one in told]),
     )
-
-
-def _bytes(values: Map) -> NDArray[np.uint8]:
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)

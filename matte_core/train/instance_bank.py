@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matte_core.colour.exposure import measure_exposure
-from matte_core.colour.view import encode_for_network
 from matte_core.train.bank import CROPS_PER_SHARD, Progress, Stored, fill_folder, load_shards
 from matte_core.train.cutouts import load_cutout
 from matte_core.train.material import Material
@@ -22,7 +20,7 @@ from matte_core.train.procedural.fields import as_map
 from matte_core.train.procedural.groups import OCCLUSIONS, Group, Subject, make_group, make_member
 from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.procedural.textures import make_texture
-from matte_core.train.subjects import REC709
+from matte_core.train.subjects import as_seen
 
 CLIPS_PER_SHARD = 8
 COUNTS = (2, 3, 4, 5)  # subjects of a picture, equally often
@@ -63,15 +61,6 @@ class Groups(Stored):
 
     def __len__(self) -> int:
         return len(self.alpha)
-
-
-def as_seen(pixels: NDArray[np.float32], light: Light) -> NDArray[np.uint8]:
-    """Frames (T, S, S, 3) as every network is shown a plate: exposed, all alike, and encoded where they are linear."""
-    frames = [np.ascontiguousarray(frame.transpose(2, 0, 1)) for frame in pixels]
-    if light == "scene":
-        exposure = np.float32(measure_exposure(frames, REC709))
-        frames = [encode_for_network(frame * exposure, REC709) for frame in frames]
-    return np.asarray(np.round(np.clip(np.stack(frames), 0, 1) * 255).transpose(0, 2, 3, 1), np.uint8)
 
 
 def make_members(

@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matte_core.carry import carried_regions
-from matte_core.colour.exposure import measure_exposure
-from matte_core.colour.view import encode_for_network
 from matte_core.train.bank import Progress, Stored, fill_folder
 from matte_core.train.clips import CLIPS_PER_SHARD
-from matte_core.train.procedural.clips import Clip, make_clip
+from matte_core.train.procedural.clips import make_clip
 from matte_core.train.procedural.fields import Map, as_map, log_uniform
 from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.procedural.trimaps import even_trimap, usable
-from matte_core.train.subjects import REC709
+from matte_core.train.subjects import as_seen
 from matte_core.train.ways import Ways
 
 _TRIES, _CHOICES = 10, 4
@@ -71,19 +69,10 @@ def _clip(
         trimap = np.stack([even_trimap(alpha[number], inward, outward) for number in numbers])
         if usable(trimap[0]) and usable(trimap[-1]):
             break
-    pixels = shown_clip(clip)
+    pixels = as_seen(clip.pixels, clip.light)
     ways = Ways([as_map(frame.mean(-1)) / np.float32(255) for frame in pixels])
     carried = np.stack([[_carried(ways, number, key, trimap) for number in numbers] for key in (0, numbers[-1])])
     return pixels[numbers], trimap, carried
-
-
-def shown_clip(clip: Clip) -> NDArray[np.uint8]:
-    """The clip's pixels (T, S, S, 3) as bytes, as networks are shown a plate: one exposure for all frames."""
-    pixels = np.ascontiguousarray(clip.pixels.transpose(0, 3, 1, 2))
-    if clip.light == "scene":
-        exposure = np.float32(measure_exposure(list(pixels), REC709))
-        pixels = np.stack([encode_for_network(frame * exposure, REC709) for frame in pixels])
-    return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 def _carried(ways: Ways, number: int, key: int, trimap: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,18 +14,18 @@ from numpy.typing import NDArray
 from matte_core.colour import srgb_encode
 from matte_core.foreground import foreground_and_background
 from matte_core.train.augment import Augmentation
-from matte_core.train.bank import CROPS_PER_SHARD, Progress, Stored, fill_folder
+from matte_core.train.bank import Progress, Stored, as_bytes
 from matte_core.train.cutouts import Cutout, load_pair
 from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Crop, Scene, make_subject
 from matte_core.train.procedural.fields import Random, log_uniform
-from matte_core.train.subjects import shown
+from matte_core.train.subjects import Pictures, shown
 
 _SHAPES = {"figure": 0.6, "hair": 0.12, "fine_hair": 0.07, "fur": 0.09, "solid": 0.06, "plush": 0.06}
 
 
 @dataclass(frozen=True)
-class Portraits(Stored):
+class Portraits(Pictures):
     """N pictures of S pixels a side, as bytes, 255 = 1: `pixels` (N, S, S, 3) display-referred, `alpha` and `contrast`
     (N, S, S), the mean difference of foreground and background; `kind` (N,) what they show."""
 
@@ -35,6 +36,20 @@ class Portraits(Stored):
 
     def __len__(self) -> int:
         return len(self.alpha)
+
+    @staticmethod
+    def drawn(seed: tuple[int, int, int], size: int, material: Material, share: float) -> Crop:
+        made = material.composite(seed, size, share, Augmentation(merge=0.0, whole=1.0))
+        return made or make_subject(seed, size, material.photographs, pick_salient(np.random.default_rng((*seed, 1))))
+
+    @classmethod
+    def pack(cls, crops: Sequence[Crop]) -> Self:
+        return cls(
+            pixels=np.stack([shown(crop) for crop in crops]),
+            alpha=as_bytes(np.stack([crop.alpha for crop in crops])),
+            contrast=as_bytes(np.stack([np.abs(crop.foreground - crop.background).mean(2) for crop in crops])),
+            kind=np.array([crop.scene.shape for crop in crops]),
+        )
 
 
 @dataclass(frozen=True)
@@ -60,27 +75,6 @@ def pick_salient(random: Random) -> Scene:
     )
 
 
-def make_portraits(
-    folder: Path,
-    seed: int,
-    shards: int,
-    size: int,
-    material: Material,
-    progress: Progress | None = None,
-    count: int = CROPS_PER_SHARD,
-    share: float = 0.0,
-) -> None:
-    """Write `shards` shards of `count` pictures of `size` pixels into `folder`; those that are there are kept.
-
-    `share` of them are made of the material's foregrounds, where it has any.
-    """
-
-    def shard(index: int) -> Portraits:
-        return pack_portraits([_crop((seed, index, place), size, material, share) for place in range(count)])
-
-    fill_folder(folder, seed, shards, shard, progress)
-
-
 def make_photographs(folder: Path, material: Material, progress: Progress | None = None) -> list[Path]:
     """Files of the material's whole photographs, written into `folder` where they are not there yet.
 
@@ -104,23 +98,3 @@ def _photograph(cutout: Cutout) -> Photograph:
     front, back = foreground_and_background(pixels, torch.from_numpy(alpha)[None])
     contrast = (front.clamp(0, 1) - back.clamp(0, 1)).abs().mean(0).numpy()
     return Photograph(as_bytes(srgb_encode(light)), as_bytes(alpha), as_bytes(contrast))
-
-
-def pack_portraits(crops: Sequence[Crop]) -> Portraits:
-    """The shard of `crops`."""
-    return Portraits(
-        pixels=np.stack([shown(crop) for crop in crops]),
-        alpha=as_bytes(np.stack([crop.alpha for crop in crops])),
-        contrast=as_bytes(np.stack([np.abs(crop.foreground - crop.background).mean(2) for crop in crops])),
-        kind=np.array([crop.scene.shape for crop in crops]),
-    )
-
-
-def as_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """`values` of 0..1 as bytes, 255 = 1."""
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
-
-
-def _crop(seed: tuple[int, int, int], size: int, material: Material, share: float) -> Crop:
-    made = material.composite(seed, size, share, Augmentation(merge=0.0, whole=1.0))
-    return made or make_subject(seed, size, material.photographs, pick_salient(np.random.default_rng((*seed, 1))))

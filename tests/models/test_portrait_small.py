@@ -22,8 +22,9 @@ from matte_core.models.portrait.salience import PLANES, border_planes
 from matte_core.models.weights import find
 from matte_core.train.bank import load_shards
 from matte_core.train.material import Material
-from matte_core.train.portraits import Portraits, make_portraits
+from matte_core.train.portraits import Portraits
 from matte_core.train.recipe import RECIPES, parse_recipe
+from matte_core.train.subjects import make_pictures
 
 HELD_OUT = 9_400_000  # a seed that no recipe has
 
@@ -45,7 +46,7 @@ def small() -> Portrait:
 @pytest.fixture(scope="module")
 def held_out(tmp_path_factory: pytest.TempPathFactory) -> Portraits:
     folder = tmp_path_factory.mktemp("held out")
-    make_portraits(folder, HELD_OUT, 1, 256, Material(), count=8)
+    make_pictures(Portraits, folder, HELD_OUT, 1, 256, Material(), count=8)
     (shard,) = load_shards(folder, Portraits)
     return shard
 

@@ -18,8 +18,8 @@ from matte_core.train.bank import make_bank
 from matte_core.train.clips import make_clips
 from matte_core.train.keyed import make_keyed
 from matte_core.train.material import Material
-from matte_core.train.portraits import make_portraits
-from matte_core.train.subjects import make_subjects
+from matte_core.train.portraits import Portraits
+from matte_core.train.subjects import Subjects, make_pictures
 
 CPU = torch.device("cpu")
 NET_M = "widths = [4, 4, 6, 6, 8]\nfull = 4\ndepths = [1, 1, 1, 1]\nrises = [1, 1, 1, 1]\nrefinement = 0\n"
@@ -108,9 +108,9 @@ def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(
         if task == "net_m":
             make_bank(whole / "bank", 1, 1, 64, Material())
         elif task == "net_t":
-            make_subjects(whole / "bank", 1, 1, 64, Material(), count=3)
+            make_pictures(Subjects, whole / "bank", 1, 1, 64, Material(), count=3)
         elif task == "portrait":
-            make_portraits(whole / "bank", 1, 1, 64, Material(), count=3)
+            make_pictures(Portraits, whole / "bank", 1, 1, 64, Material(), count=3)
         elif task == "dvm":
             make_clips(whole / "bank", 1, 1, 64, 4, (), count=2)
         elif task == "propagation":

@@ -13,7 +13,7 @@ from matte_core.train.material import Material
 from matte_core.train.procedural.crops import Scene, make_crop, make_subject
 from matte_core.train.recipe import parse_recipe
 from matte_core.train.segmentations import Masks, eroded_mask, regions, rough_mask
-from matte_core.train.subjects import Subjects, make_subjects, shown
+from matte_core.train.subjects import Subjects, make_pictures, shown
 from matte_core.train.tasks.net_t import NetTTask
 
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ def disc(size: int = 128, radius: float = 40.0, soft: float = 4.0) -> np.ndarray
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("run")
-    make_subjects(made / "bank", 1, 1, 64, Material(), count=3)
+    make_pictures(Subjects, made / "bank", 1, 1, 64, Material(), count=3)
     return made
 
 

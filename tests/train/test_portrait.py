@@ -20,8 +20,9 @@ from matte_core.train.portrait_losses import (
     focal_loss,
     pyramid_loss,
 )
-from matte_core.train.portraits import Photograph, make_photographs, make_portraits
+from matte_core.train.portraits import Photograph, Portraits, make_photographs
 from matte_core.train.recipe import RECIPES, parse_recipe
+from matte_core.train.subjects import make_pictures
 from matte_core.train.tasks.portrait import PortraitTask, part_without, true_regions
 from matte_core.train.warps import Warp, warped
 
@@ -64,7 +65,7 @@ save = 2
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("run")
-    make_portraits(made / "bank", 1, 1, 64, Material(), count=3)
+    make_pictures(Portraits, made / "bank", 1, 1, 64, Material(), count=3)
     return made
 
 
@@ -150,7 +151,7 @@ def test_a_warp_moves_all_channels_together_and_none_leaves_the_picture_alone() 
 
 
 def test_the_bank_is_repeatable_and_shows_a_subject(tmp_path: Path, bank: Path) -> None:
-    make_portraits(tmp_path / "again", 1, 1, 64, Material(), count=3)
+    make_pictures(Portraits, tmp_path / "again", 1, 1, 64, Material(), count=3)
     first, second = (np.load(next(folder.glob("*.npz"))) for folder in (bank / "bank", tmp_path / "again"))
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert (first["alpha"] == 255).mean(axis=(1, 2)).min() > 0.005

@@ -22,7 +22,7 @@ from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
 from matte_core.train.procedural.fields import Map, Random, as_map
 from matte_core.train.segmentations import Masks, eroded_mask, regions, rough_mask
-from matte_core.train.subjects import Subjects, make_subjects
+from matte_core.train.subjects import Subjects, make_pictures
 from matte_core.train.tasks import Progress
 
 EROSIONS = (20, 30, 40, 50)  # pixels that the masks for measuring are eroded by
@@ -94,8 +94,8 @@ class NetTTask:
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_subjects(folder / "bank", plan.seed, plan.shards, plan.size, material, told, share=plan.cutouts)
-        make_subjects(folder / "validation", _SEED, 1, plan.large, material, count=plan.validation)
+        make_pictures(Subjects, folder / "bank", plan.seed, plan.shards, plan.size, material, told, share=plan.cutouts)
+        make_pictures(Subjects, folder / "validation", _SEED, 1, plan.large, material, count=plan.validation)
         self._shards = list(islice(load_shards(folder / "bank", Subjects), plan.shards))
         (self._held_out,) = load_shards(folder / "validation", Subjects)
 

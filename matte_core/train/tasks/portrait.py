@@ -29,8 +29,9 @@ from matte_core.train.portrait_losses import (
     coarse_losses,
     pyramid_loss,
 )
-from matte_core.train.portraits import Photograph, Portraits, make_photographs, make_portraits
+from matte_core.train.portraits import Photograph, Portraits, make_photographs
 from matte_core.train.procedural.fields import Random
+from matte_core.train.subjects import make_pictures
 from matte_core.train.tasks import Progress
 from matte_core.train.warps import Bytes, Warp, graded, warped
 
@@ -111,8 +112,8 @@ class PortraitTask:
 
     def prepare(self, folder: Path, material: Material, progress: Progress) -> None:
         plan, told = self._plan, partial(progress, "bank")
-        make_portraits(folder / "bank", plan.seed, plan.shards, plan.size, material, told, share=plan.cutouts)
-        make_portraits(folder / "validation", _SEED, 1, plan.large, material, count=plan.validation)
+        make_pictures(Portraits, folder / "bank", plan.seed, plan.shards, plan.size, material, told, share=plan.cutouts)
+        make_pictures(Portraits, folder / "validation", _SEED, 1, plan.large, material, count=plan.validation)
         self._photographs = make_photographs(folder / "photographs", material, partial(progress, "photographs"))
         self._shards = list(islice(load_shards(folder / "bank", Portraits), plan.shards)) if plan.shards else []
         (self._held_out,) = load_shards(folder / "validation", Portraits)
