@@ -17,6 +17,7 @@ GuideName = Literal["mask", "trimap", "instances", "background"]
 Encoding = Literal["display", "linear"]
 Guides = Mapping[str, Tensor]
 Layers = Mapping[str, Tensor]
+_TRAINED_ON = "textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Weights:
     repository: str = ""  # id on the public model hub, "" when the file ships in the package
     convert: str = ""  # which file of a person's own it is converted from, "" where it ships or is fetched
     origin: str = ""  # recipe, seed, iterations, data, machine: how the weights were made
+
+    @classmethod
+    def ours(cls, name: str, sha256: str, megabytes: float, made: str) -> Weights:
+        """Weights trained here that ship in the package: `made` names recipe, seed, iterations and pictures."""
+        return cls(f"{name}.safetensors", sha256, "Apache-2.0", True, megabytes, origin=f"{made}; {_TRAINED_ON}")
 
 
 @dataclass(frozen=True)

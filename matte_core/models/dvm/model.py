@@ -114,10 +114,6 @@ class PropagationModel:
         return {"regions": torch.cat(found)[None]}, state
 
 
-_DATA = (
-    "procedural clips of bank seed 1, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); "
-    "machine: 2-core CPU"
-)
 DVM_SMALL = DVMModel(
     Card(
         name="dvm-small",
@@ -130,14 +126,13 @@ DVM_SMALL = DVMModel(
         multiple=DVM.multiple,
         precisions=("fp32", "bf16"),
         memory=3000,
-        weights=Weights(
-            file="dvm-small.safetensors",
-            sha256="8cd285e007938a603c7c695ae28461889adaeb2e649e995af9771da1bed4e1fa",
-            licence="Apache-2.0",
-            commercial=True,
-            megabytes=0.4,
-            origin="recipe train/recipes/dvm_small.toml (seed 61, 1400 iterations, 650 of them on a longer schedule; "
-            f"from scratch), on alphas of net_m-small with weights 56d83d7f30a6; data: 384 {_DATA}",
+        weights=Weights.ours(
+            "dvm-small",
+            "8cd285e007938a603c7c695ae28461889adaeb2e649e995af9771da1bed4e1fa",
+            0.4,
+            "recipe train/recipes/dvm_small.toml (seed 61, 1400 iterations, 650 of them on a longer schedule; "
+            "from scratch), on alphas of net_m-small with weights 56d83d7f30a6; data: 384 procedural clips of bank "
+            "seed 1",
         ),
         note="Trained here on procedural clips. Begins with Net-M small's alpha of each frame, smoothed over time, and "
         "looks at two before and two after.",
@@ -155,14 +150,12 @@ TRIMAP_PROPAGATION_SMALL = PropagationModel(
         side_limit=512,
         precisions=("fp32", "bf16"),
         memory=1200,
-        weights=Weights(
-            file="trimap-propagation-small.safetensors",
-            sha256="7b2111dd393ae7dd73dec5582e243635178f5e0ad122429b317fb73981fec70d",
-            licence="Apache-2.0",
-            commercial=True,
-            megabytes=0.4,
-            origin="recipe train/recipes/trimap_propagation_small.toml (seed 71, 3600 iterations, from scratch); "
-            f"data: 320 {_DATA}",
+        weights=Weights.ours(
+            "trimap-propagation-small",
+            "7b2111dd393ae7dd73dec5582e243635178f5e0ad122429b317fb73981fec70d",
+            0.4,
+            "recipe train/recipes/trimap_propagation_small.toml (seed 71, 3600 iterations, from scratch); "
+            "data: 320 procedural clips of bank seed 1",
         ),
         note="Trained here on procedural clips. Begins with what optical flow carries from the keyframes, and looks at "
         "up to two of them before and two after. Works on a copy of at most 512 pixels a side.",

@@ -76,17 +76,12 @@ HSTSG_SMALL = HstsgModel(
         side_limit=640,
         precisions=("fp32", "bf16"),
         memory=3000,
-        weights=Weights(
-            file="hstsg-small.safetensors",
-            sha256="f2ae79e15d514d5d815e535c58850891882b5c0dc19e80dd12b066ff95036f03",
-            licence="Apache-2.0",
-            commercial=True,
-            megabytes=1.6,
-            origin=(
-                "recipe train/recipes/hstsg_small.toml (seed 51, averaged weights after 700 of its 1300 iterations); "
-                "data: 512 procedural clips of 5 frames of 112 pixels, bank seed 1, textures from 18 CC0 panoramas "
-                "(Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
-            ),
+        weights=Weights.ours(
+            "hstsg-small",
+            "f2ae79e15d514d5d815e535c58850891882b5c0dc19e80dd12b066ff95036f03",
+            1.6,
+            "recipe train/recipes/hstsg_small.toml (seed 51, averaged weights after 700 of its 1300 iterations); "
+            "data: 512 procedural clips of 5 frames of 112 pixels, bank seed 1",
         ),
         note="Trained here on procedural clips. One rough mask, or masks on keyframes; works on a copy of at most 640 "
         "pixels a side.",

@@ -124,29 +124,25 @@ SMALL_SETTINGS = Settings(
 )
 
 
-def _small(name: str, title: str, sum_: str, origin: str, **more: Any) -> Card:
+def _small(name: str, title: str, sum_: str, made: str, **more: Any) -> Card:
     return Card(
         name,
         title,
         guides=("instances",),
         memory=2500,
-        weights=Weights(f"{name}.safetensors", sum_, "Apache-2.0", True, 3.4, origin=origin),
+        weights=Weights.ours(name, sum_, 3.4, f"{made}; data: procedural subjects, no person's picture"),
         note="Several subjects with a rough mask each, people or not. A longer short side than 576 is reduced to it.",
         **more,
     )
 
 
-_MADE = (
-    "on two processor cores, procedural subjects, photographs of CC0 and of the openexr-images set as textures, "
-    "composited in linear light; no person's picture"
-)
 SMALL_IMAGE = MaggieModel(
     _small(
         "maggie-small",
         "Instances at once, trained here",
         "3073e8c4e4bcd06f80ad855434c4962b3bcb951ce7cd8a9710babb87da1bc264",
         "recipes maggie_small, seed 51, 1800 iterations, and maggie_small_2, seeds 53 and 55, 950 iterations; "
-        f"about 50 minutes, {_MADE}",
+        "about 50 minutes",
     ),
     SMALL_SETTINGS,
     SHORT_SIDE,
@@ -158,7 +154,7 @@ SMALL_VIDEO = MaggieModel(
         "Instances at once, for clips, trained here",
         "ca458e6e4f70e6548ba30a1af692ee6eba7449596bda55d6a3d2b449a9bb02fc",
         "recipe maggie_small_video, seed 57, from maggie-small, iteration 240 of 300 in 21 minutes, then the bias of "
-        f"its change head raised by 3, so that only what surely stands still is taken over, {_MADE}",
+        "its change head raised by 3, so that only what surely stands still is taken over",
         **_CLIPS,
     ),
     replace(SMALL_SETTINGS, temporal=True),

@@ -66,20 +66,15 @@ class NetMModel:
 
 
 _CROPS = "the 1601 crops in scene and display light of 2112 procedural ones of 256 pixels, bank seed 1"
-_TEXTURES = "textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
-_WEIGHTS = Weights(
-    file="net_m-small.safetensors",
-    sha256="5d7684bd734396d3b6c1967122d70d32676c28dae80141130d0de67495ef97bd",
-    licence="Apache-2.0",
-    commercial=True,
-    megabytes=3.1,
-    origin=(
-        "recipe train/recipes/net_m_small.toml (seed 14, 4000 iterations, from scratch), then net_m_small_2.toml (seed "
-        "21, 2800 iterations), from the mean of both net_m_small_3.toml (seed 31, 2000 iterations), then "
-        "net_m_small_4.toml (seed 41, 300 iterations), the mean of the last two stages' weights; data: "
-        f"{_CROPS}, 2272 of 192 pixels (bank seed 2), 1280 and 160 of 224 pixels (bank seeds 3 and 4), of which "
-        f"the last two stages saw those in every light; {_TEXTURES}"
-    ),
+_WEIGHTS = Weights.ours(
+    "net_m-small",
+    "5d7684bd734396d3b6c1967122d70d32676c28dae80141130d0de67495ef97bd",
+    3.1,
+    "recipe train/recipes/net_m_small.toml (seed 14, 4000 iterations, from scratch), then net_m_small_2.toml (seed "
+    "21, 2800 iterations), from the mean of both net_m_small_3.toml (seed 31, 2000 iterations), then "
+    "net_m_small_4.toml (seed 41, 300 iterations), the mean of the last two stages' weights; data: "
+    f"{_CROPS}, 2272 of 192 pixels (bank seed 2), 1280 and 160 of 224 pixels (bank seeds 3 and 4), of which "
+    "the last two stages saw those in every light",
 )
 SHARP = NetMModel(
     Card(
@@ -114,15 +109,11 @@ FAST = NetMModel(
         version=2,  # the same weights reach 0 and 1 now
         light=False,
         memory_unknown=0,
-        weights=replace(
-            _WEIGHTS,
-            file="net_m-small-fast.safetensors",
-            sha256="082c2709f01ac2e49ecb42779869649225600e0bd9d17f2bc65d349ade2b6c3c",
-            megabytes=1.5,
-            origin=(
-                "recipe train/recipes/net_m_small_fast.toml (seed 14, 5000 iterations, from scratch); "
-                f"data: {_CROPS}; {_TEXTURES}"
-            ),
+        weights=Weights.ours(
+            "net_m-small-fast",
+            "082c2709f01ac2e49ecb42779869649225600e0bd9d17f2bc65d349ade2b6c3c",
+            1.5,
+            f"recipe train/recipes/net_m_small_fast.toml (seed 14, 5000 iterations, from scratch); data: {_CROPS}",
         ),
         note="The quickest network: told by the known colours, solves no equations.",
     ),

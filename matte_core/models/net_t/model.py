@@ -59,17 +59,6 @@ def _regions(net: NetT, picture: Tensor, mask: Tensor) -> Tensor:
     return torch.softmax(logits[0].float(), 0)
 
 
-_WEIGHTS = Weights(
-    file="net_t-small.safetensors",
-    sha256="156b5cad7185c93e8ef29fdeb854cfa6750f74bf36db1d60968f68db6fe7378e",
-    licence="Apache-2.0",
-    commercial=True,
-    megabytes=1.9,
-    origin=(
-        "recipe train/recipes/net_t_small.toml (seed 31, 2000 iterations); data: 1216 procedural pictures of bank seed "
-        "1, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); machine: 2-core CPU"
-    ),
-)
 NET_T_SMALL = NetTModel(
     Card(
         name="net_t-small",
@@ -81,7 +70,13 @@ NET_T_SMALL = NetTModel(
         side_limit=512,
         precisions=("fp32", "bf16"),
         memory=1200,
-        weights=_WEIGHTS,
+        weights=Weights.ours(
+            "net_t-small",
+            "156b5cad7185c93e8ef29fdeb854cfa6750f74bf36db1d60968f68db6fe7378e",
+            1.9,
+            "recipe train/recipes/net_t_small.toml (seed 31, 2000 iterations); data: 1216 procedural pictures of bank "
+            "seed 1",
+        ),
         note="Trained here on procedural pictures. Works on a copy of at most 512 pixels a side.",
     ),
     SMALL,

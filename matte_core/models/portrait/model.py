@@ -107,17 +107,12 @@ PORTRAIT_SMALL = PortraitModel(
         smallest=16,
         precisions=("fp32", "bf16"),
         memory=150,
-        weights=Weights(
-            file="portrait-small.safetensors",
-            sha256="9657dc0fe3949223b06fa101126f738b8f42d081898ddd93d96c0941e4e977b1",
-            licence="Apache-2.0",
-            commercial=True,
-            megabytes=6.3,
-            origin=(
-                "recipe train/recipes/portrait_small.toml (seed 71, 2800 iterations); data: 1152 procedural pictures "
-                "of bank seed 2, textures from 18 CC0 panoramas (Poly Haven) and 8 OpenEXR photographs (ILM); no "
-                "people; machine: 2-core CPU"
-            ),
+        weights=Weights.ours(
+            "portrait-small",
+            "9657dc0fe3949223b06fa101126f738b8f42d081898ddd93d96c0941e4e977b1",
+            6.3,
+            "recipe train/recipes/portrait_small.toml (seed 71, 2800 iterations); data: 1152 procedural pictures "
+            "of bank seed 2, no people",
         ),
         note="Learned here on procedural figures and furry bodies: it has never seen a person. It looks for the "
         "subject on a copy of at most 320 pixels a side and refines every unknown cell of 8 x 8 pixels at full size.",
