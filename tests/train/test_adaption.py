@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from matte_core.train.joint import JointNet, answered_softly
 from matte_core.train.procedural.trimaps import BACKGROUND, FOREGROUND
 from matte_core.train.recipe import RECIPES, parse_recipe
 from matte_core.train.tasks.adaption import AdaptionLoss, AdaptionTask, Data, Students
+
+from .conftest import quiet
 
 CPU = torch.device("cpu")
 TINY_T = NetTSettings(stem=4, inner=(2, 2, 4, 4), counts=(1, 1, 1, 1), pyramid=8, skip=4, dropout=(0.1, 0.1))
@@ -65,10 +68,6 @@ note = 1
 validate = 6
 save = 2
 """
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    assert done <= of, what
 
 
 @pytest.fixture(scope="module")
@@ -177,33 +176,16 @@ def test_footage_without_backgrounds_is_refused() -> None:
 
 
 def test_a_killed_adaption_resumes_to_the_same_curve_and_weights(
-    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    footage: Path, tmp_path: Path, same_after_a_kill: Any
 ) -> None:
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    whole = loop.train(recipe, footage, CPU, False, tmp_path / "whole", quiet)
-    real_step, steps = loop.step, []
-
-    def dying_step(*arguments: object) -> dict[str, float]:
-        steps.append(1)
-        if len(steps) == 5:
-            raise KeyboardInterrupt
-        return real_step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "step", dying_step)
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(recipe, footage, CPU, False, tmp_path / "killed", quiet)
-    monkeypatch.setattr(loop, "step", real_step)
-    torch.manual_seed(99)
-    killed = loop.train(recipe, footage, CPU, True, tmp_path / "killed", quiet)
-    first, second = (torch.load(path, weights_only=True) for path in (whole, killed))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    curves = [torch.load(tmp_path / run / "last.pt", weights_only=True)["curve"] for run in ("whole", "killed")]
-    assert curves[0] == curves[1]
-    losses = curves[0]["losses"]
+    same_after_a_kill(lambda to, resume: loop.train(recipe, footage, CPU, resume, to, quiet), 5)
+    curve = torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["curve"]
+    losses = curve["losses"]
     assert set(losses) == {"total", "entropy", "coarse", "refined", "convincing", "critic"}
     assert all(np.isfinite(values).all() and len(values) == 6 for values in losses.values())
-    assert list(curves[0]["scores"]) == ["distance to the teacher"]
+    assert list(curve["scores"]) == ["distance to the teacher"]
     assert cv2.imread(str(tmp_path / "whole" / "takes_000006.png")).shape == (2 * 96, 6 * 96, 3)
 
 

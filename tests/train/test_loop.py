@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from matte_core.train import loop
 from matte_core.train.bank import Shard, load_bank, make_bank
 from matte_core.train.batches import Crops
 from matte_core.train.export import export_weights
-from matte_core.train.losses import LossWeights, balanced, matting_loss, pyramid_loss
 from matte_core.train.material import Material
 from matte_core.train.recipe import RECIPES, parse_recipe
+
+from .conftest import quiet
 
 CPU = torch.device("cpu")
 TINY = Settings((4, 4, 6, 6, 8), 4, (1, 1, 1, 1), (1, 1, 1, 1), attention=False, refinement=0, inputs="solves")
@@ -51,10 +53,6 @@ save = 2
 """
 
 
-def quiet(what: str, done: int, of: int) -> None:
-    assert done <= of, what
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small bank and small validation crops, shared by the runs here."""
@@ -79,30 +77,14 @@ def start(folder: Path, to: Path) -> Path:
 
 
 def test_a_killed_run_resumes_to_the_same_curve_and_weights(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, same_after_a_kill: Any
 ) -> None:
-    recipe = start(folder, tmp_path / "whole")
-    whole = loop.train(recipe, None, CPU, False, tmp_path / "whole", quiet)
-    again = start(folder, tmp_path / "killed")
-    real_step, steps = loop.step, []
+    def train(to: Path, resume: bool) -> Path:
+        recipe = to / "recipe.toml" if resume else start(folder, to)
+        return loop.train(recipe, None, CPU, resume, to, quiet)
 
-    def dying_step(*arguments: object) -> dict[str, float]:
-        steps.append(1)
-        if len(steps) == 5:
-            raise KeyboardInterrupt
-        return real_step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "step", dying_step)
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(again, None, CPU, False, tmp_path / "killed", quiet)
-    monkeypatch.setattr(loop, "step", real_step)
-    torch.manual_seed(99)
-    killed = loop.train(again, None, CPU, True, tmp_path / "killed", quiet)
-    first, second = torch.load(whole, weights_only=True), torch.load(killed, weights_only=True)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    curves = [torch.load(tmp_path / run / "last.pt", weights_only=True)["curve"] for run in ("whole", "killed")]
-    assert curves[0] == curves[1]
-    assert len(curves[0]["iterations"]) == 6
+    same_after_a_kill(train, 5)
+    assert len(torch.load(tmp_path / "killed" / "last.pt", weights_only=True)["curve"]["iterations"]) == 6
 
 
 def test_a_run_leaves_curve_mattes_scores_and_weights(folder: Path, tmp_path: Path) -> None:
@@ -188,26 +170,6 @@ def test_recipes_that_ship_are_valid(path: Path) -> None:
         assert 150_000 < parameters < 4_000_000  # 8 MB of halves, to travel in the package
 
 
-def test_a_perfect_alpha_costs_nothing_and_the_error_outside_the_unknown_does_not_count() -> None:
-    truth = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    unknown = torch.zeros_like(truth)
-    unknown[..., :32] = 1
-    wrong_outside = torch.where(unknown > 0, truth, 1 - truth)
-    total, parts = matting_loss(wrong_outside, truth.logit(1e-6), truth, unknown, unknown, LossWeights(own=0.0))
-    assert float(total) == pytest.approx(0, abs=1e-6)
-    assert set(parts) == {"absolute", "squared", "pyramid", "composite", "own"}
-    assert float(pyramid_loss(truth * 0.5, truth, unknown)) > 0.01
-
-
-def test_the_loss_of_a_surely_wrong_answer_still_has_a_slope() -> None:
-    logit = torch.full((1, 1, 32, 32), -9.0, requires_grad=True)
-    truth = unknown = torch.ones(1, 1, 32, 32)
-    total, _ = matting_loss(logit.sigmoid(), logit, truth, unknown, unknown, LossWeights(own=1.0))
-    total.backward()
-    assert logit.grad is not None
-    assert float(logit.grad.sum()) < -0.9
-
-
 def test_the_average_follows_the_weights() -> None:
     net = NetM(TINY)
     average = copy.deepcopy(net)
@@ -270,15 +232,6 @@ def test_only_crops_in_the_light_asked_for_are_drawn(folder: Path) -> None:
     kept = Crops([shard], ("scene",))
     assert len(kept) == int((shard.light == "scene").sum())
     assert len(Crops([shard])) == len(shard)
-
-
-def test_a_crop_that_is_nearly_right_counts_more_than_one_nobody_can_solve() -> None:
-    truth, unknown = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
-    solved = torch.cat([torch.full((1, 2, 4, 4), 0.05), torch.full((1, 2, 4, 4), 0.35)])
-    weights = balanced(unknown, solved, truth, 0.05)[:, 0, 0, 0]
-    assert float(weights[0] / weights[1]) == pytest.approx(4)
-    assert float(weights.mean()) == pytest.approx(1)
-    assert balanced(unknown, solved, truth, 0.0) is unknown
 
 
 def test_the_solves_hold_in_other_colours(folder: Path) -> None:

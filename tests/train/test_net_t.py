@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from matte_core.train.recipe import parse_recipe
 from matte_core.train.segmentations import Masks, eroded_mask, regions, rough_mask
 from matte_core.train.subjects import Subjects, make_pictures, shown
 from matte_core.train.tasks.net_t import NetTTask
+
+from .conftest import quiet
 
 CPU = torch.device("cpu")
 RECIPE = """
@@ -131,7 +134,7 @@ def test_a_batch_is_decided_by_seed_and_iteration(folder: Path) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_curve_and_weights(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, same_after_a_kill: Any
 ) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
@@ -139,26 +142,7 @@ def test_a_killed_run_resumes_to_the_same_curve_and_weights(
         (tmp_path / name).mkdir()
         for part in ("bank", "validation"):
             (tmp_path / name / part).symlink_to(folder / part)
-
-    def quiet(stage: str, done: int, total: int) -> None: ...
-
-    whole = loop.train(recipe, None, CPU, False, tmp_path / "whole", quiet)
-    real_step, steps = loop.step, []
-
-    def dying_step(*arguments: object) -> dict[str, float]:
-        steps.append(1)
-        if len(steps) == 4:
-            raise KeyboardInterrupt
-        return real_step(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(loop, "step", dying_step)
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(recipe, None, CPU, False, tmp_path / "killed", quiet)
-    monkeypatch.setattr(loop, "step", real_step)
-    torch.manual_seed(99)
-    killed = loop.train(recipe, None, CPU, True, tmp_path / "killed", quiet)
-    first, second = torch.load(whole, weights_only=True), torch.load(killed, weights_only=True)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    same_after_a_kill(lambda to, resume: loop.train(recipe, None, CPU, resume, to, quiet), 4)
     left = {path.name for path in (tmp_path / "whole").iterdir()}
     assert {"curve.png", "regions_000004.png", "scores_000004.txt", "net.pt"} <= left
     table = (tmp_path / "whole" / "scores_000004.txt").read_text()

@@ -26,6 +26,8 @@ from matte_core.train.subjects import make_pictures
 from matte_core.train.tasks.portrait import PortraitTask, part_without, true_regions
 from matte_core.train.warps import Warp, warped
 
+from .conftest import quiet
+
 CPU = torch.device("cpu")
 RECIPE = """
 name = "tiny"
@@ -67,10 +69,6 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("run")
     make_pictures(Portraits, made / "bank", 1, 1, 64, Material(), count=3)
     return made
-
-
-def quiet(what: str, done: int, of: int) -> None:
-    assert done <= of, what
 
 
 def regions_of(trimap: Tensor) -> Tensor:
