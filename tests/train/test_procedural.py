@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from matte_core.train.procedural.crops import Mix, Scene, make_crop, pick_scene
+from matte_core.train.procedural.crops import PHOTOGRAPHED, Mix, Scene, make_crop, pick_scene
 from matte_core.train.procedural.fields import disc_kernel, fractal_noise, streak_kernel
 from matte_core.train.procedural.light import decode, encode
+from matte_core.train.procedural.objects import lit
 from matte_core.train.procedural.photographs import load_photographs
 from matte_core.train.procedural.shapes import KINDS, make_shape
 from matte_core.train.procedural.trimaps import BACKGROUND, FOREGROUND, UNKNOWN, make_trimap, usable
@@ -116,3 +117,33 @@ def test_a_wide_trimap_is_drawn_far_from_the_edge() -> None:
     random = np.random.default_rng(0)
     assert not any(pick_scene(random).wide for _ in range(20))
     assert all(pick_scene(random, Mix(wide=1.0)).wide for _ in range(20))
+
+
+def test_a_photographed_thing_stands_before_surroundings_of_its_own_brightness() -> None:
+    random = np.random.default_rng(0)
+    assert not any(pick_scene(random).photographed for _ in range(20))
+    scenes = [pick_scene(random, Mix(photographed=1.0)) for _ in range(200)]
+    assert all(scene.photographed and scene.shape in PHOTOGRAPHED for scene in scenes)
+    assert {scene.shape for scene in scenes} >= {"mane", "wicker", "petals", "plush"}
+    for seed in range(8):
+        crop = make_crop((6, seed), 96, [SKY], Scene("solid", "scene", photographed=True))
+        ratio = np.median(crop.background) / np.median(crop.foreground[crop.alpha > 0.5])
+        assert 0.1 < ratio < 10
+
+
+def test_a_mane_is_dense_within_and_thin_without() -> None:
+    alphas = [make_shape(np.random.default_rng(seed), "mane", 160).alpha for seed in range(6)]
+    thin = np.mean([((alpha > 0.05) & (alpha < 0.95)).mean() for alpha in alphas])
+    dense = np.mean([(alpha >= 0.95).mean() for alpha in alphas])
+    assert thin > 0.05 and dense > 0.05
+
+
+def test_light_from_one_side_makes_a_plain_thing_brighter_on_one_side_than_on_the_other() -> None:
+    alpha = np.zeros((64, 64), np.float32)
+    alpha[16:48, 16:48] = 1
+    spreads = []
+    for seed in range(6):
+        seen = lit(np.random.default_rng(seed), np.full((64, 64, 3), 0.5, np.float32), alpha)[alpha > 0]
+        assert seen.min() >= 0 and np.isfinite(seen).all()
+        spreads.append(float(np.ptp(seen)))
+    assert max(spreads) > 0.2

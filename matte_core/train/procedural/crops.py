@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matte_core.train.procedural.camera import LIGHTS, Light, expose
 from matte_core.train.procedural.fields import Map, Random, as_map, gaussian, log_uniform, smooth_map
 from matte_core.train.procedural.light import decode
+from matte_core.train.procedural.objects import dressed, lit, surroundings
 from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.procedural.shapes import Shape, make_shape
 from matte_core.train.procedural.textures import make_texture, plain
@@ -26,7 +27,8 @@ class Scene:
     """What a crop shows: the foreground's `shape`, what stands `behind` it ("" = nothing), in which `light`;
     `unseen`: a part whose colour is in no known part; `similar` 0..1: how near the background's colour is to the
     foreground's; `layered`: a second foreground; `bright`: a background far above 1; `wide`: a trimap drawn far from
-    the edge, as in a hurry; `soft`: how far the background is out of focus, as a share of the picture's side."""
+    the edge, as in a hurry; `soft`: how far the background is out of focus, as a share of the picture's side;
+    `photographed`: a thing of several colours, lit from one side, before real surroundings that are out of focus."""
 
     shape: str
     light: Light = "display"
@@ -37,15 +39,18 @@ class Scene:
     bright: bool = False
     wide: bool = False
     soft: float = 0.0
+    photographed: bool = False
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Which scenes a bank holds: in one of `lights` only, and the shares with an `unseen` part and a `wide` trimap."""
+    """Which scenes a bank holds: in one of `lights` only, and the shares with an `unseen` part, with a `wide` trimap,
+    and of things as they are `photographed`."""
 
     lights: tuple[Light, ...] = LIGHTS
     unseen: float = 0.2
     wide: float = 0.0
+    photographed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,10 @@ SHAPES = {
     "threads": 0.08, "basket": 0.09, "lace": 0.03, "leaves": 0.06, "veil": 0.03, "smoke": 0.02, "motion": 0.03,
     "defocus": 0.03,
 }  # fmt: skip
+PHOTOGRAPHED = {
+    "mane": 0.22, "plush": 0.16, "fur": 0.08, "hair": 0.12, "fine_hair": 0.12, "wicker": 0.07, "petals": 0.08,
+    "solid": 0.04, "threads": 0.03, "basket": 0.03, "twigs": 0.03, "veil": 0.02,
+}  # fmt: skip
 _CHANCES: dict[Light, float] = {"scene": 0.35, "encoded": 0.25, "display": 0.4}
 _BEHIND = ("twigs", "hair", "basket", "leaves", "wires", "fur")
 
@@ -72,6 +81,8 @@ _BEHIND = ("twigs", "hair", "basket", "leaves", "wires", "fur")
 def pick_scene(random: Random, mix: Mix | None = None) -> Scene:
     """A scene of `mix` for training: every kind of difficulty in the share that has worked."""
     mix = mix or Mix()
+    if mix.photographed and random.random() < mix.photographed:
+        return _pick_photographed(random, mix)
     chances = np.array([_CHANCES[light] for light in mix.lights])
     behind = str(random.choice(_BEHIND)) if random.random() < 0.2 else ""
     return Scene(
@@ -83,6 +94,18 @@ def pick_scene(random: Random, mix: Mix | None = None) -> Scene:
         layered=bool(random.random() < 0.15),
         bright=bool(random.random() < 0.25),
         wide=bool(mix.wide and random.random() < mix.wide),
+    )
+
+
+def _pick_photographed(random: Random, mix: Mix) -> Scene:
+    chances = np.array([_CHANCES[light] for light in mix.lights])
+    return Scene(
+        shape=str(random.choice(list(PHOTOGRAPHED), p=list(PHOTOGRAPHED.values()))),
+        light=mix.lights[random.choice(len(mix.lights), p=chances / chances.sum())],
+        similar=float(random.uniform(0.2, 0.8)) if random.random() < 0.15 else 0.0,
+        layered=bool(random.random() < 0.3),
+        wide=bool(mix.wide and random.random() < mix.wide),
+        photographed=True,
     )
 
 
@@ -111,8 +134,13 @@ def make_subject(seed: tuple[int, ...], size: int, photographs: Photographs, sce
 def _compose(random: Random, size: int, photographs: Photographs, scene: Scene, look: Look | None = None) -> Crop:
     shape = (look or _view)(random, make_shape(random, scene.shape, size * 3 // 2), size)
     alpha = shape.alpha
-    foreground = painted(random, shape, make_texture(random, size, photographs))
-    background = backdrop(random, make_texture(random, size, photographs), foreground, scene, photographs)
+    if scene.photographed:
+        foreground = lit(random, painted(random, shape, dressed(random, size, photographs)), alpha)
+        behind = surroundings(random, size, photographs, float(np.median(foreground)))
+    else:
+        foreground = painted(random, shape, make_texture(random, size, photographs))
+        behind = make_texture(random, size, photographs)
+    background = backdrop(random, behind, foreground, scene, photographs)
     unknown: NDArray[np.bool_] | None = None
     if scene.unseen:
         alpha, foreground, background, unknown = _unseen(random, alpha, foreground, background, photographs)

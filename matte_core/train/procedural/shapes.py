@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from matte_core.train.procedural import structures
+from matte_core.train.procedural import objects, structures
 from matte_core.train.procedural.fields import (
     Map,
     Random,
@@ -191,6 +191,25 @@ def _defocused(random: Random, size: int) -> Shape:
     return replace(shape, alpha=convolve(shape.alpha, disc_kernel(log_uniform(random, 2, 12))))
 
 
+def _mane(random: Random, size: int) -> Shape:
+    body = make_body(random, size)
+    dense, loose = objects.mane(random, body)
+    inside = cv2.erode(body.coverage, np.ones((3, 3), np.uint8), iterations=int(random.integers(2, 14)))
+    return _over(_over(Shape(inside, _grey(np.full((size, size), 0.4, np.float32))), dense), loose)
+
+
+def _wicker(random: Random, size: int) -> Shape:
+    base = _solid(random, size)
+    base = replace(base, alpha=base.alpha * np.float32(random.random() < 0.5))
+    return _over(base, Drawing(*objects.wicker(random, size)))
+
+
+def _petals(random: Random, size: int) -> Shape:
+    base = _solid(random, size)
+    base = replace(base, alpha=base.alpha * np.float32(random.random() < 0.6))
+    return _over(base, Drawing(*objects.petals(random, size)))
+
+
 def _figure(random: Random, size: int) -> Shape:
     figure = make_figure(random, size)
     return Shape(figure.alpha, figure.colour, True)
@@ -222,5 +241,8 @@ KINDS: dict[str, Callable[[Random, int], Shape]] = {
     "smoke": _smoke,
     "motion": _moving,
     "defocus": _defocused,
+    "mane": _mane,
+    "wicker": _wicker,
+    "petals": _petals,
     "figure": _figure,
 }

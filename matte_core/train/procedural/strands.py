@@ -97,7 +97,7 @@ def draw(random: Random, size: int, paths: NDArray[np.float64], thickness: Map, 
 def spread(paint: NDArray[np.uint8], size: int) -> tuple[Map, Map]:
     """Colour (S, S, 3) of a larger 8-bit painting (0 = unpainted), carried a few pixels beyond it,
     and where it means something (S, S) 0..1."""
-    painted = np.where(paint.max(2) > 0, 255, 0).astype(np.uint8)
+    painted = np.where(paint[..., 0] | paint[..., 1] | paint[..., 2], 255, 0).astype(np.uint8)
     share = shrink(painted, size)
     colour = shrink(paint, size)
     wide_share, wide_colour = gaussian(share, 3), gaussian(colour, 3)

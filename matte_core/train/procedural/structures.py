@@ -58,12 +58,13 @@ def lace(random: Random, size: int) -> Map:
     return shrink(sheet, size)
 
 
-def leaves(random: Random, size: int, around: Points) -> tuple[Map, Map, Map]:
-    """Leaves scattered about the points `around`: coverage (S, S), shade (S, S, 3), where it holds (S, S)."""
+def leaves(random: Random, size: int, around: Points, lengths: tuple[float, float] = (5, 30)) -> tuple[Map, Map, Map]:
+    """Leaves of `lengths` pixels scattered about the points `around`: coverage (S, S), shade (S, S, 3), where it
+    holds (S, S)."""
     side = size * _FINER
     cover = np.zeros((side, side), np.uint8)
     paint = np.zeros((side, side, 3), np.uint8)
-    length, scatter = log_uniform(random, 5, 30), random.uniform(0.03, 0.12) * size
+    length, scatter = log_uniform(random, *lengths), random.uniform(0.03, 0.12) * size
     along = np.linspace(0, 1, 14)
     for _ in range(int(random.integers(15, 160))):
         long = length * random.uniform(0.5, 1.5)
