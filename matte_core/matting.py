@@ -21,6 +21,7 @@ from matte_core.colour import (
     solver_light,
 )
 from matte_core.engine.engine import Engine, pick_precision
+from matte_core.engine.graphs import is_compiled
 from matte_core.engine.transfer import Answer, over
 from matte_core.errors import FrameError, ModelError, SourceError, UsageError
 from matte_core.frame import REMARK, Attribute, Frame, FrameRange, Header, Json, Pixels
@@ -151,13 +152,14 @@ def _described(
 
 def settings_of(card: Card, precision: str, device: torch.device, view: View) -> dict[str, Json]:
     """What decides a model's answers, as a verb's parameters: model, weights, precision, and how it sees the plate."""
-    return {
+    settings: dict[str, Json] = {
         "model": card.name,
         "version": card.version,
         "weights": sum_of(card),
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
         "view": view.to_parameters(),
     }
+    return settings | ({"compiled": True} if is_compiled(card) else {})
 
 
 def shown(frame: Frame, view: View, card: Card) -> Tensor:
@@ -214,6 +216,7 @@ def _declare(parameters: Mapping[str, Json]) -> Declaration:
         clip=card.clip,
         carries=card.carries,
         warm_up=card.warm_up,
+        begins=tuple(parameters.get("cuts") or ()) if card.carries else (),
         lane="device",
     )
 

@@ -61,6 +61,17 @@ def test_a_state_from_the_first_frame_on_is_never_cut(receipt: Any) -> None:
     assert cut([shot], numbers("1003-1020"), 2) == [numbers("1003-1020")]
 
 
+def test_a_state_that_begins_anew_is_cut_there_alone_and_no_piece_is_short(receipt: Any) -> None:
+    keyed = {"carries": True, "warm_up": None, "begins": (1001, 1004, 1006, 1011, 1015, 1020)}
+    shot = receipt(keyed, {**keyed, "backward": True})
+    assert [str(piece) for piece in cut([shot], shot.frames, 5)] == ["1001-1005", "1006-1010", "1011-1019", "1020"]
+    assert [str(piece) for piece in cut([shot], numbers("1003-1012"), 5)] == ["1003-1005", "1006-1010", "1011-1012"]
+    clipped = receipt(keyed, {"clip": 5})
+    assert [str(piece) for piece in cut([clipped], shot.frames, 4)] == ["1001-1005", "1006-1010", "1011-1020"]
+    once = receipt(keyed, {"carries": True, "warm_up": None, "begins": (1011,)})
+    assert [str(piece) for piece in cut([once], shot.frames, 2)] == ["1001-1010", "1011-1020"]
+
+
 def test_pieces_are_long_beside_their_warm_up_and_suit_the_workers(receipt: Any) -> None:
     shot = receipt({"carries": True, "warm_up": 3}, count=100)
     assert seams([shot]).warm_up == 3

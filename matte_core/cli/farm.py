@@ -52,7 +52,7 @@ def bundle(
 ) -> int:
     """Write the job of `matte COMMAND WORDS…` into FOLDER; options of this command come before FOLDER.
 
-    Frames are cut where the models allow it; a shot whose model carries a state from its first frame is one task.
+    Frames are cut where the models allow it; a shot whose model carries a state, only where the state begins anew.
     """
     chosen, planned_of = COMMANDS[command]
     with chosen.make_context(command, list(words)) as context:
@@ -65,7 +65,10 @@ def bundle(
     title = name or f"Matte {outputs[-1].name.partition('.')[0] if outputs else folder.name}"
     paths = write_bundle(FarmJob(title, tuple(spelt), tuple(pieces), seconds_per_frame, gpus), folder)
     found = seams(planned.receipts)
-    cuts = "one task, since a state is carried from its first frame" if found.whole else f"{len(pieces)} tasks"
+    cuts = f"{len(pieces)} tasks" if len(pieces) > 1 or not found.whole else "one task"
+    cuts += (
+        f", since a state is carried from {'where it begins anew' if found.begins else 'its first frame'}" * found.whole
+    )
     warm = f", each running up to {found.warm_up} frames before its first" if found.warm_up and not found.whole else ""
     click.echo(f"{len(planned.frames)} frames in {cuts}{warm}.", err=True)
     click.echo("\n".join(str(path) for path in paths))

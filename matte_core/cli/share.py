@@ -55,9 +55,10 @@ def make_shared(job: Job, share: Share) -> None:
     Returns when every frame is finished or has failed here. Raises Cancelled.
     """
     shots = [shot for shot, _ in job.left]
-    if seams(shots).whole:
-        job.screen.note("What is computed carries a state from the first frame on: one process makes the whole shot.")
     chunks = cut(shots, job.unfinished, share.size, share.workers)
+    if seams(shots).whole:
+        pieces = "one process makes the whole shot" if len(chunks) < 2 else f"it is shared in {len(chunks)} pieces"
+        job.screen.note(f"What is computed carries a state through the shot: {pieces}.")
     while chunks:
         waiting = []
         for chunk in chunks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import click
 
@@ -14,7 +15,7 @@ from matte_core.cli.screen import Screen
 from matte_core.cli.share import Share, make_shared
 from matte_core.cli.workers import count_of, run_workers
 from matte_core.engine.engine import Engine
-from matte_core.engine.graphs import compiled
+from matte_core.engine.graphs import compiled, compiling
 from matte_core.engine.room import Room, parse_bytes
 from matte_core.errors import Cancelled
 from matte_core.frame import FrameRange
@@ -47,12 +48,16 @@ def carry_out(context: click.Context, plan: Callable[[click.Context], Planned]) 
     if (count := count_of(given["workers"])) > 1:
         return run_workers([*context.obj, "--chunk", str(given["chunk"])], count, given["device"], screen)
     room = Room(parse_bytes(given["memory"]) if given["memory"] else None)
-    planned = plan(context)
+    with compiling() if given["compile"] else nullcontext():
+        planned = plan(context)
     for note in planned.notes:
         screen.note(note)
     share = Share(given["chunk"]) if given["share"] else None
     if given["compile"]:
-        screen.note("Networks are compiled first: the first frame of each size takes about a minute longer.")
+        screen.note(
+            "Networks are compiled first: the first frame of each size takes about a minute longer, some seconds where "
+            "this machine has compiled it before."
+        )
     engine = Engine(planned.device, find, room=room, quicken=compiled if given["compile"] else None)
     return deliver(planned.receipts, planned.wanted, engine, planned.overwrite, screen, share)
 

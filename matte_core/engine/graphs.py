@@ -6,8 +6,9 @@ A graph is used only after its first answer has been found equal to the network'
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +22,7 @@ _PLAIN_FIRST = 2  # calls of one size before it is recorded: libraries choose th
 _MOST_SIZES = 4  # sizes of picture that are recorded; each holds memory of its own
 _SAME = 1e-3  # the most a replay may differ from the network, relative to the largest value
 _LOG = logging.getLogger(__name__)
+_COMPILING: ContextVar[bool] = ContextVar("whether networks are compiled", default=False)
 
 
 class Recorder(Protocol):
@@ -91,6 +93,21 @@ def recorded(net: Any, card: Card, device: torch.device) -> Any:
     if device.type != "cuda":
         return net
     return with_parts(net, card, lambda part: Recorded(part, CudaRecorder()))
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """While it is open, what is described is meant for compiled networks: their last bits differ, and stamps say so."""
+    before = _COMPILING.set(True)
+    try:
+        yield
+    finally:
+        _COMPILING.reset(before)
+
+
+def is_compiled(card: Card) -> bool:
+    """Whether what is described now is meant for a network of this card that is compiled."""
+    return bool(card.fixed) and _COMPILING.get()
 
 
 def compiled(net: Any, card: Card, device: torch.device) -> Any:

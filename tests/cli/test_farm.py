@@ -94,6 +94,23 @@ def test_a_model_that_carries_a_state_from_the_first_frame_is_one_task(
     assert answer.code == 0, answer.error
     assert "5 frames in one task, since a state is carried from its first frame" in answer.error
     assert _json(shot / "jobs/whole/job.json")["chunks"] == ["1001-1005"]
+    answer = matte("farm", "bundle", "--chunk", 2, "jobs/takes", *NIGHT, "--cuts", "1004")
+    assert "5 frames in 2 tasks, since a state is carried from where it begins anew" in answer.error
+    assert _json(shot / "jobs/takes/job.json")["chunks"] == ["1001-1003", "1004-1005"]
+
+
+def test_a_shot_with_keyframes_is_cut_at_them_and_the_tasks_make_the_bytes_of_one_process(
+    shot: Folder, matte: Matte
+) -> None:
+    words = (*MAIN, "--model", "flow-mask", "--keyframes", "1001,1003", "--out")
+    answer = matte("farm", "bundle", "--chunk", 1, "jobs/keys", *words, "out/m.####.exr")
+    assert answer.code == 0, answer.error
+    assert _json(shot / "jobs/keys/job.json")["chunks"] == ["1001-1002", "1003-1005"]
+    for number in (2, 1):
+        answer = matte("farm", "chunk", shot / "jobs/keys", number)
+        assert answer.code == 0, answer.error
+    assert matte(*words, "whole/m.####.exr").code == 0
+    assert len(shot.written) == COUNT and contents(shot / "out") == contents(shot / "whole")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Page:
     async def connect(self) -> dict[str, Any]:
         """Opens the page's connection; its first message."""
         self._socket = await self.client.ws_connect("/ws?clientId=me")
-        return dict(await self._socket.receive_json(timeout=5))
+        return dict(await self._socket.receive_json(timeout=60))
 
     async def say(self, message: dict[str, Any]) -> None:
         assert self._socket is not None
@@ -41,7 +41,7 @@ class Page:
 
     async def event(self) -> dict[str, Any]:
         assert self._socket is not None
-        return dict(await self._socket.receive_json(timeout=20))
+        return dict(await self._socket.receive_json(timeout=60))
 
     async def get(self, address: str, **headers: str) -> Answer:
         return await _answer(await self.client.get(address, headers=headers))

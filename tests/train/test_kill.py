@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -61,6 +63,21 @@ SETTINGS = {
     ),
 }
 ITERATIONS, KILLED = 12, 5
+WAITING = """
+import sys
+from matte_core.cli import main
+from matte_core.cli.screen import Screen
+
+after, note = sys.argv.pop(1), Screen.note
+
+def waiting(screen, sentence):
+    note(screen, sentence)
+    if after in sentence:
+        sys.stdin.read()  # never ends: the process is killed here, however slow the machine is
+
+Screen.note = waiting
+main()
+"""
 SCHEDULE = (
     f"[optimisation]\niterations = {ITERATIONS}\nbatch = 2\n[pace]\nnote = 1\nvalidate = {ITERATIONS}\nsave = 2\n"
 )
@@ -76,15 +93,28 @@ def footage(data: Path) -> None:
         assert cv2.imwrite(str(data / name / "0.png"), picture)
 
 
-def kill(command: list[str], after: str) -> None:
-    """Run the command, and end it with SIGKILL as soon as it has printed `after`."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+def kill(words: list[str], after: str) -> None:
+    """Run the command with one thread, and end it with SIGKILL when it has said `after`, where it waits for that."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING, after, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            if after in line:
-                process.kill()
-                break
+        assert any(after in line for line in process.stdout)
+        process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums are bit for bit the same only with the same number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
@@ -121,8 +151,8 @@ def test_a_run_killed_by_signal_9_resumes_to_the_same_curve_and_weights(
     for made in ("members", "strangers", "bank", "validation"):
         if (whole / made).exists():
             shutil.copytree(whole / made, killed / made)
-    command = [sys.executable, "-m", "matte_core", "train", str(recipe), "--data", str(data)]
-    kill([*command, "--folder", str(killed), "--device", "cpu", "--json"], f"train: {KILLED} of {ITERATIONS}")
+    words = ["train", str(recipe), "--data", str(data), "--folder", str(killed), "--device", "cpu", "--json"]
+    kill(words, f"train: {KILLED} of {ITERATIONS}")
     assert not (killed / "net.pt").exists()
     loop.train(recipe, data, CPU, True, killed, lambda stage, done, total: None)
     ends = [torch.load(folder / "last.pt", weights_only=True) for folder in (whole, killed)]
