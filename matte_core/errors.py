@@ -38,6 +38,10 @@ class ModelError(MatteError):
     exit_code = 4
 
 
+class ShortOfRoom(ModelError):
+    """There is too little memory beside what goes on at the same time; alone the work fits."""
+
+
 class FrameError(MatteError):
     """One frame of one verb failed; names the verb, the frame, its node where it has one, and the frames it costs."""
 
@@ -83,7 +87,7 @@ _NO_MEMORY = (  # what torch and its libraries say where no exception of its own
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that there was too little memory, of the host or of a device."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, (MemoryError, ShortOfRoom)) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error).lower() if isinstance(error, RuntimeError) else ""
     return any(said in text for said in _NO_MEMORY)

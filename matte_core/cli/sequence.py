@@ -80,7 +80,8 @@ from matte_core.propagation import PROPAGATION_MODEL
     "--memory",
     default="",
     metavar="6GB",
-    help="The most memory to take, of the machine and of a graphics card each. Default: what there is.",
+    help="The most memory to take, of the machine and of a graphics card each; with --workers, by every one of them. "
+    "Default: what there is.",
 )
 @click.option("--compile", is_flag=True, help="Compile networks first: a minute for each size, quicker afterwards.")
 @click.option("--compression", default="zip", show_default=True, help="Codec of the EXR files.")

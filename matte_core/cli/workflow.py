@@ -35,7 +35,8 @@ EXAMPLES = Path(__file__).parents[2] / "samples"
     "--memory",
     default="",
     metavar="6GB",
-    help="The most memory to take, of the machine and of a graphics card each. Default: what there is.",
+    help="The most memory to take, of the machine and of a graphics card each; with --workers, by every one of them. "
+    "Default: what there is.",
 )
 @click.option(
     "--compile",

@@ -16,13 +16,13 @@ from torch import Tensor
 from matte_core.engine.clock import Clock, Watch
 from matte_core.engine.graphs import Quicken, recorded
 from matte_core.engine.host import Host, LocalHost
-from matte_core.engine.ladder import Cut, Rung, Step, need, rungs, sentence, within
+from matte_core.engine.ladder import Cut, Rung, Step, fitting, need, rungs, sentence, within
 from matte_core.engine.networks import Networks
 from matte_core.engine.room import Room
 from matte_core.engine.sizes import pad, resized
 from matte_core.engine.transfer import Answer, Transfer, joined, on_device, transfer_for
 from matte_core.engine.turns import Turns
-from matte_core.errors import ModelError, UsageError, out_of_memory
+from matte_core.errors import ModelError, ShortOfRoom, UsageError, out_of_memory
 from matte_core.models.base import Card, Guides, Layers, MattingModel
 from matte_core.models.layers.tiles import cut, join
 
@@ -107,6 +107,7 @@ class Engine:
         self._turns = Turns()
         self._transfers: dict[torch.device, Transfer] = {}
         self._enough: dict[tuple[str, Step, str], Rung] = {}
+        self._short: set[tuple[str, Step]] = set()  # steps that wait until nothing goes on beside them
         if device.type == "cuda":
             self.room.hold(device)
 
@@ -163,7 +164,7 @@ class Engine:
         asked = (card.name, replace(step, unknown=0), precision)
         start = ways.index(self._enough[asked]) if self._enough.get(asked) in ways else 0
         with self._turns.turn(need(card, step, ways[start]), partial(self.room.free, self.device_for(card))):
-            for rung in ways[self._fitting(card, step, ways, start) :]:
+            for rung in ways[self._fitting(card, step, ways, start, state) :]:
                 try:
                     taken = self._take(_Question(model, net, frames, guides, rung.precision, look), state, rung)
                 except Exception as error:
@@ -178,20 +179,25 @@ class Engine:
                     return taken
                 self._empty_cache(card)  # the failed step's tensors are free only here
                 _LOG.info("%s, %s: %s", card.name, rung, told)
-        raise self._too_small(card, step, ways[-1])
+        raise ModelError(self._too_little(card, step, ways[-1]))
 
-    def _fitting(self, card: Card, step: Step, ways: Sequence[Rung], start: int) -> int:
+    def _fitting(self, card: Card, step: Step, ways: Sequence[Rung], start: int, state: Any) -> int:
         """Place of the first way, from `start` on, that fits into the room by what the card declares.
 
-        Where none does: the last, or with a budget ModelError, since a budget is kept.
+        Where none does: the last, or with a budget, since that is kept, ModelError; ShortOfRoom at first where it would
+        fit if nothing went on beside it, which is taken for granted the next time, and where a state is carried.
         """
-        free = self.room.free(self.device_for(card))
-        for place in range(start, len(ways)):
-            if free is None or need(card, step, ways[place]) <= free:
-                return place
-        if self.room.budget is not None:
-            raise self._too_small(card, step, ways[-1])
-        return len(ways) - 1
+        device, waited = self.device_for(card), (card.name, step)
+        found = fitting(card, step, ways, start, self.room.free(device), self.room.free(device, alone=True))
+        if found is None:
+            if self.room.budget is None:
+                return len(ways) - 1
+            raise ModelError(self._too_little(card, step, ways[-1]))
+        if found.alone and state is None and waited not in self._short:
+            self._short.add(waited)
+            raise ShortOfRoom(self._too_little(card, step, ways[-1]))
+        self._short.discard(waited)
+        return found.place
 
     def _take(self, question: _Question, state: Any, rung: Rung) -> tuple[Answer, Any]:
         """The step in batches, each whole or in tiles."""
@@ -244,9 +250,9 @@ class Engine:
     def _note(self, card: Card, step: Step, rung: Rung) -> None:
         self.said[f"Memory was short: {card.name} took {step.width}x{step.height} with {rung}."] = None
 
-    def _too_small(self, card: Card, step: Step, rung: Rung) -> ModelError:
+    def _too_little(self, card: Card, step: Step, rung: Rung) -> str:
         device = self.device_for(card)
-        return ModelError(sentence(card, step, rung, device, self.room.free(device), self.room.budget))
+        return sentence(card, step, rung, device, self.room.free(device, alone=True), self.room.budget)
 
     def _empty_cache(self, card: Card) -> None:
         device = self.device_for(card)

@@ -90,6 +90,29 @@ def need(card: Card, step: Step, rung: Rung) -> int:
     return int(whole * _IN_HALF) if rung.precision in _HALVES else whole
 
 
+class Fitting(NamedTuple):
+    """The place of a way that fits, and whether it does only while nothing goes on beside it."""
+
+    place: int
+    alone: bool
+
+
+def fitting(
+    card: Card, step: Step, ways: Sequence[Rung], start: int, free: int | None, alone: int | None
+) -> Fitting | None:
+    """The first of `ways`, from `start` on, that takes no more than `free` bytes, or `alone` bytes by itself.
+
+    Waiting comes before half precision, since it does not change the answer.
+    """
+    full = [place for place in range(start, len(ways)) if ways[place].precision == ways[start].precision]
+    for places in (full, range(start, len(ways))):
+        for by_itself, amount in ((False, free), (True, alone)):
+            for place in places:
+                if amount is None or need(card, step, ways[place]) <= amount:
+                    return Fitting(place, by_itself)
+    return None
+
+
 def within(card: Card, height: int, width: int) -> tuple[int, int]:
     """Height and width at which the model is shown a frame: no side longer than the card's limit."""
     return _scaled(height, width, card.side_limit / max(height, width))

@@ -70,14 +70,16 @@ def _of_container() -> int | None:
 class Room:
     """The memory a run may take: `budget` bytes of the host's, and as many of a card's; None = what there is.
 
-    `beside` bytes of the host's are kept for frames and for reading and writing beside the work.
+    `beside` bytes of the host's are kept for frames and for reading and writing beside the work; `base` is what the
+    process held before any of that was there, networks included.
     """
 
     budget: int | None = None
     beside: int = 0
+    base: int = 0
 
-    def free(self, device: torch.device) -> int | None:
-        """Bytes that work on `device` may take now; None where nobody knows."""
+    def free(self, device: torch.device, alone: bool = False) -> int | None:
+        """Bytes that work on `device` may take now; None where nobody knows. `alone`: nothing goes on beside it."""
         if device.type == "cuda":
             held = torch.cuda.memory_allocated(device)
             free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - held
@@ -86,7 +88,8 @@ class Room:
             return None
         there, now = available(), resident()
         if self.budget is not None and now is not None:
-            own = self.budget - now - self.beside
+            beside = 0 if alone else max(0, self.base + self.beside - now)  # of which some is there already
+            own = self.budget - now - beside
             return own if there is None else min(own, there)
         return there
 

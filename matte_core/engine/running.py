@@ -15,6 +15,7 @@ from matte_core.pull import BUDGET, SERIAL, Run
 
 _SCRATCH = 3  # frames' worth of memory that a thread takes while it reads, writes or computes one
 _LIBRARIES = 450_000_000  # where the system does not tell what the process holds
+_LATER = 120_000_000  # of libraries that are loaded with the first frame
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def run_with(engine: Engine, plan: Plan, check: Callable[[], None] = lambda: Non
     budget = engine.room.budget
     steps = steps_at_once(engine.device) if budget is None else 1  # a budget is for one step at its best
     share = shares(plan, budget, steps)
-    engine.room = replace(engine.room, beside=share.beside)
+    engine.room = replace(engine.room, beside=share.beside, base=(resident() or _LIBRARIES) + _LATER)
     library_threads(file_threads() if share.lanes else 0)
     return Run(
         plan,

@@ -18,7 +18,7 @@ from matte_core.engine import room
 from matte_core.engine.engine import Engine
 from matte_core.engine.ladder import Rung, Step, need, rungs
 from matte_core.engine.room import Room, parse_bytes
-from matte_core.errors import ModelError, UsageError, out_of_memory
+from matte_core.errors import ModelError, ShortOfRoom, UsageError, out_of_memory
 from matte_core.models.base import Card, Guides, Layers
 
 CPU = torch.device("cpu")
@@ -177,9 +177,28 @@ def test_a_budget_is_kept_by_what_the_card_says_before_anything_is_tried(monkeyp
 def test_what_is_kept_for_reading_and_writing_is_not_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "resident", lambda: 500_000_000)
     monkeypatch.setattr(room, "available", lambda: 64_000_000_000)
-    assert Room(2_000_000_000, beside=600_000_000).free(CPU) == 900_000_000
+    assert Room(2_000_000_000, beside=600_000_000, base=500_000_000).free(CPU) == 900_000_000
+    assert Room(2_000_000_000, beside=600_000_000, base=300_000_000).free(CPU) == 1_100_000_000  # 200 are there already
+    assert Room(2_000_000_000, beside=600_000_000, base=300_000_000).free(CPU, alone=True) == 1_500_000_000
     monkeypatch.setattr(room, "available", lambda: 100_000_000)
     assert Room(2_000_000_000, beside=600_000_000).free(CPU) == 100_000_000
+
+
+def test_a_step_that_fits_only_by_itself_is_put_off_before_half_precision_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "resident", lambda: 500_000_000)
+    monkeypatch.setattr(room, "available", lambda: 64_000_000_000)
+    card, frames = replace(FULL, memory=1000, overlap=None, batch=1), pictures(1)
+    needed = need(card, Step(1, 60, 1200, 0), Rung(1, 0, "fp32"))
+    net, engine = Net(card), an_engine(room=Room(500_000_000 + needed, beside=40_000_000, base=500_000_000))
+    for _ in range(2):
+        with pytest.raises(ShortOfRoom, match="net needs about") as caught:
+            engine.begin(net, frames, {}, half=True)
+        assert out_of_memory(caught.value) and net.asked == []
+        engine.begin(net, frames, {}, half=True)
+        assert net.asked == [(1, 3, 60, 1200)] and engine.said == {}
+        net.asked.clear()
 
 
 def test_an_unknown_pixel_counts_where_the_card_says_so() -> None:
