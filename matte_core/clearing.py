@@ -3,7 +3,8 @@
 Colour alone cannot tell a lamp behind the subject's edge from the edge; motion can. The subject's motion, and the
 background's, are known where the matte is sure; both are spread over what lies between. A pixel whose colours are found
 again along the background's motion and not along the subject's belongs to the background, and its alpha is at most what
-the subject has at that place in the frames around.
+the subject has at that place in the frames around. But it is never less than that piece of background has in any of
+these frames: motion is often wrong where nothing can be followed, and then all that it says there is wrong.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ cv2 = late("cv2")
 SURE = 4  # power of alpha by which its own motion counts: half-covered pixels move with neither
 KNOWN = 0.3  # share of sure pixels around from which their motion is taken, and not that of farther ones
 RATIO = 4.0  # times as badly (squared) as along the background's motion must colours fit along the subject's
-CLEAR = 0.01  # squared difference of colour, all channels together, beyond that which makes it worth half a step
+CLEAR = 0.02  # squared difference of colour, all channels together, beyond that which makes it worth half a step
 
 
 @dataclass(frozen=True)
 class Track:
     """What a frame of the window holds along the subject's motion: alpha (H, W, K), and squared difference of colour
-    (H, W) to the current frame; and the latter along the background's motion. Differences are None but for frames
-    beside the current one."""
+    (H, W) to the current frame; and both along the background's motion. Differences are None but for frames beside the
+    current one."""
 
     alpha: Pixels
+    ground: Pixels
     with_subject: Pixels | None = None
     with_background: Pixels | None = None
 
@@ -74,7 +76,8 @@ def spread(moved: Pixels, weight: Pixels) -> Pixels:
 
 
 def cleared(alpha: Pixels, tracks: Sequence[Track]) -> Pixels:
-    """The alpha (H, W, K), at most the median of the `tracks`' where what is seen moves with the background."""
+    """The alpha (H, W, K), where what is seen moves with the background at most the median of the `tracks`', or the
+    least that the background has along its own motion."""
     subjects = [track.with_subject for track in tracks if track.with_subject is not None]
     grounds = [track.with_background for track in tracks if track.with_background is not None]
     if not subjects or not grounds:
@@ -82,6 +85,7 @@ def cleared(alpha: Pixels, tracks: Sequence[Track]) -> Pixels:
     subject, ground = np.mean(subjects, axis=0), np.mean(grounds, axis=0)
     belief = np.clip((subject - RATIO * ground) / CLEAR - 1, 0, 1)[..., None]
     around = np.median([track.alpha for track in tracks], axis=0)
+    around = np.maximum(around, np.minimum.reduce([track.ground for track in tracks]))
     return np.asarray(alpha + belief * (np.minimum(alpha, around) - alpha), np.float32)
 
 
@@ -106,20 +110,17 @@ def _tracks(job: Job, number: int, box: tuple[slice, slice]) -> list[Track]:
         n: channels_last(job.frames[1][n].pixels) for n in window if abs(window.index(n) - window.index(number)) <= 1
     }
     own, size = colours[number][box], job.frames[0][number].pixels.shape[1:]
-    grounds = {n: moved for n, moved, _ in chain(job.frames[3], number, [n for n in window if n in colours])}
+    grounds = {n: moved for n, moved, _ in chain(job.frames[3], number, window)}
     tracks = []
     for n, moved, _ in chain(job.frames[2], number, window):
-        places = _places(moved, box, size)
-        there = (
-            sampled(channels_last(job.frames[0][n].pixels), places, cubic=True)
-            .reshape(*places.shape[:2], -1)
-            .clip(0, 1)
-        )
-        if n in grounds:
-            both = [_apart(own, colours[n], each) for each in (places, _places(grounds[n], box, size))]
-            tracks.append(Track(there, *both))
-        else:
-            tracks.append(Track(there))
+        if n not in grounds:
+            continue
+        alpha, both = channels_last(job.frames[0][n].pixels), [_places(way, box, size) for way in (moved, grounds[n])]
+        held = [
+            sampled(alpha, places, cubic=True).reshape(*places.shape[:2], -1).clip(0, 1) for places in both
+        ]  # remap drops a single channel
+        apart = [_apart(own, colours[n], places) for places in both] if n in colours else [None, None]
+        tracks.append(Track(*held, *apart))
     return tracks
 
 

@@ -32,7 +32,9 @@ STEEP = 2.0  # alpha per step of colour that a line may miss beyond the colours 
 GRAIN = 0.01  # difference of colour that is nothing
 DARK = 0.05  # encoded colour below which brightness is not compared
 BRIGHTER = 1.25  # times as bright, encoded, as another frame of the window may be at most
+APART = 3.0  # how much a change counts by which neighbours are apart, squared, beside the change itself
 DOUBT = 0.03  # alpha by which a neighbour may be wrong before it counts for half
+TINY = 1e-8
 STRIP = 128  # rows that are measured together, so that little memory is needed
 FIELDS = 4  # of `slopes` for each layer: three slopes, and what they leave unexplained
 
@@ -111,17 +113,40 @@ def filtered(alpha: Pixels, colour: Pixels, neighbours: Sequence[Neighbour]) -> 
         return alpha
     rows, columns = (_reach_of(np.logical_or.reduce(work, axis=axis)) for axis in (1, 0))
     here, own = alpha[rows, columns], colour[rows, columns]
-    changes, weights = np.zeros_like(here), np.full(here.shape[:2], OWN, np.float32)
+    votes = Votes(here.shape)
     for each in neighbours:
         estimate, weight = _estimate(each, own, rows, columns, alpha.shape[:2])
-        changes += weight[..., None] * (estimate - here)
-        weights += weight
-    mixed = here + changes / weights[..., None]
+        votes.add(estimate - here, weight[..., None])
+    mixed = here + votes.change()
     total, most = mixed.sum(axis=-1, keepdims=True), np.maximum(here.sum(axis=-1, keepdims=True), 1)
     mixed *= np.where(total > most, most / np.maximum(total, 1e-6), 1)  # instances that shared a pixel still do
     made = alpha.copy()
     made[rows, columns] = np.where(work[rows, columns, None], mixed, here)
     return made
+
+
+class Votes:
+    """By how much neighbours would change an alpha (H, W, K), each with a weight (H, W, 1), at most 1."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._sum, self._squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self._weight, self._weights_squared = (np.zeros((*shape[:2], 1), np.float32) for _ in range(2))
+
+    def add(self, change: Pixels, weight: Pixels) -> None:
+        """Count one more."""
+        self._sum += weight * change
+        self._squares += weight * change * change
+        self._weight += weight
+        self._weights_squared += weight * weight
+
+    def change(self) -> Pixels:
+        """The mean with the frame's own alpha, less where they are at odds: thin hair over a body that moves otherwise
+        is brought from wrong places, each time from another. Shrunk as James and Stein shrink a mean of few."""
+        total = np.maximum(self._weight, TINY)
+        mean = self._sum / total
+        apart = np.maximum(self._squares / total - mean * mean, 0) * self._weights_squared / (total * total)
+        signal, noise = (_mean(values).clip(0).reshape(values.shape) for values in (mean * mean, apart))
+        return np.asarray(self._sum / (self._weight + OWN) * signal / (signal + APART * noise + TINY), np.float32)
 
 
 def _estimate(
@@ -142,7 +167,7 @@ def _estimate(
     change = own - as_bright(sampled(each.colour, places, cubic=True), own)
     layers = slope[..., :-1].reshape(*slope.shape[:2], -1, FIELDS)
     estimate = sampled(each.alpha, places, cubic=True) + (layers[..., :3] * change[..., None, :]).sum(axis=-1)
-    differs = np.sqrt(cv2.blur((change * change).sum(axis=-1), (3, 3)))
+    differs = np.sqrt(cv2.blur((change * change).sum(axis=-1), (3, 3)).clip(0))  # its sums may end just below 0
     share = np.minimum(differs / (slope[..., -1] + 1e-3), 1)
     beyond = np.maximum(differs - slope[..., -1] - GRAIN, 0)
     doubt = (layers[..., 3].max(axis=-1) * share + STEEP * beyond) / DOUBT

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from matte_core.frame import FrameRange, Header, Window
+from matte_core.matting import view_of
+from matte_core.memory import hold
 from matte_core.models.catalogue import model
 from matte_core.models.weights import find
+from matte_core.pull import frames as pulled
+from matte_core.shot import Kind, Shot
+from matte_core.smoothing import smooth_matte
 from matte_core.train.bank import Progress, Stored, as_bytes, fill_folder
 from matte_core.train.procedural.camera import Light
 from matte_core.train.procedural.clips import Clip, make_clip
 from matte_core.train.procedural.crops import Scene, pick_scene
-from matte_core.train.procedural.fields import Map
+from matte_core.train.procedural.fields import Map, as_map
 from matte_core.train.procedural.photographs import Photographs
 from matte_core.train.procedural.trimaps import Trimap, make_trimap, usable
 
@@ -24,6 +30,11 @@ CLIPS_PER_SHARD = 16
 STEADY = 0.6  # share of clips whose trimap is drawn by one hand; in the others every frame's is drawn anew
 _TRIES = 10
 _TRIMAP, _SCENE = 2, 3  # set the random numbers of trimaps and scenes apart from those that make the clip
+
+_SPACES = {
+    True: "Linear Rec.709 (sRGB)",
+    False: "sRGB Encoded Rec.709 (sRGB)",
+}  # of clips in scene-linear light, or not
 
 Alphas = Callable[[Map, Trimap, Light], Map]  # (T, S, S, 3) pixels in a light and (T, S, S) trimaps to alphas
 
@@ -71,13 +82,16 @@ def make_clips(
     first: str = "",
     progress: Progress | None = None,
     count: int = CLIPS_PER_SHARD,
+    smooth: bool = False,
 ) -> None:
     """Write `shards` shards of `count` clips into `folder`; those that are there already are kept.
 
-    `first` names the model whose alpha every frame is given; "" leaves the alphas 0. A clip depends on the seed, its
-    shard's number and its place in it alone.
+    `first` names the model whose alpha every frame is given, smoothed over time where `smooth` says so; "" leaves the
+    alphas 0. A clip depends on the seed, its shard's number and its place in it alone.
     """
     alphas = by_model(first) if first else lambda pixels, trimap, light: np.zeros(trimap.shape, np.float32)
+    if smooth:
+        alphas = smoothed(alphas)
 
     def shard(index: int) -> Clips:
         told = [told_clip((seed, index, place), size, frames, photographs) for place in range(count)]
@@ -132,6 +146,30 @@ def by_model(name: str) -> Alphas:
         return np.asarray(layers["alpha"][:, 0].numpy(), np.float32)
 
     return alphas
+
+
+def smoothed(alphas: Alphas) -> Alphas:
+    """What `alphas` gives, 0 and 1 where the trimap is known, after Smooth Matte as it is by default."""
+
+    def steady(pixels: Map, trimap: Trimap, light: Light) -> Map:
+        found = merged(alphas(pixels, trimap, light), trimap)
+        window, numbers = Window(0, 0, *trimap.shape[:0:-1]), FrameRange(range(len(trimap)))
+
+        def held(values: Map, kind: Kind, channels: Sequence[str], header: Header) -> Shot:
+            pictures = [np.ascontiguousarray(np.moveaxis(one, -1, 0)) for one in values]
+            return hold(pictures.__getitem__, len(pictures), numbers, kind=kind, header=header, channels=channels)
+
+        plain, linear = Header(window, window), light == "scene"
+        plate = held(pixels, "plate", "RGB", replace(plain, colour_space=_SPACES[linear], linear=linear))
+        matte = smooth_matte(plate, held(found[..., None], "matte", "A", plain), view_of(plate))
+        return merged(np.stack([frame.pixels[0] for frame in pulled(matte)]), trimap)
+
+    return steady
+
+
+def merged(alpha: Map, trimap: Trimap) -> Map:
+    """`alpha` where `trimap` is unknown, 0 and 1 where it is known."""
+    return as_map(np.where(trimap == 1, alpha, trimap == 2))
 
 
 def _pack(told: list[Told], alphas: Alphas) -> Clips:

@@ -21,13 +21,14 @@ _EVEN = 1e-10
 
 @dataclass(frozen=True)
 class VideoLossWeights:
-    """How much each loss counts; the defaults are the paper's."""
+    """How much each loss counts; the defaults are the paper's, which has no `steadiness`."""
 
     difference: float = 1.0
     composition: float = 0.5
     gradient: float = 1.0
     divergence: float = 1.0
     coherence: float = 1.0
+    steadiness: float = 0.0
 
 
 def video_loss(
@@ -40,6 +41,7 @@ def video_loss(
         "gradient": gradient(alpha, truth, unknown),
         "divergence": divergence(alpha, truth),
         "coherence": coherence(alpha, truth),
+        "steadiness": steadiness(alpha, truth, unknown),
     }
     counted = [getattr(weights, name) * part for name, part in parts.items() if getattr(weights, name)]
     return torch.stack(counted).sum(), {name: float(part.detach()) for name, part in parts.items()}
@@ -74,6 +76,15 @@ def coherence(alpha: Tensor, truth: Tensor) -> Tensor:
     """Mean squared difference of both alphas' changes from frame to frame, over all pixels; 0 for one frame."""
     change = alpha.diff(dim=1) - truth.diff(dim=1)
     return change.square().mean() if change.numel() else alpha.sum() * 0
+
+
+def steadiness(alpha: Tensor, truth: Tensor, unknown: Tensor) -> Tensor:
+    """Root mean square, over the unknown of each pair of frames, of the difference of both alphas' changes: dtSSD but
+    for a factor. A pair that is nearly right counts as much as one that is far off; 0 for one frame."""
+    change = (alpha.diff(dim=1) - truth.diff(dim=1)).square() * unknown[:, :-1]
+    if not change.numel():
+        return alpha.sum() * 0
+    return (change.sum((-2, -1)) / (unknown[:, :-1].sum((-2, -1)) + 1) + _SMOOTH).sqrt().mean()
 
 
 def slope(alpha: Tensor) -> Tensor:

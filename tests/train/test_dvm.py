@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from matte_core.train import loop
-from matte_core.train.clips import make_clips
+from matte_core.train.clips import make_clips, smoothed
 from matte_core.train.keyed import Keyed, make_keyed
+from matte_core.train.procedural.camera import Light
 from matte_core.train.procedural.fields import as_map
 from matte_core.train.recipe import parse_recipe
 from matte_core.train.tasks.propagation import by_flow, carried_to
@@ -106,6 +107,18 @@ def test_a_batch_is_decided_by_seed_and_iteration_and_training_on_it_lowers_its_
     state = loop._start(recipe, task, CPU, run)
     losses = [loop.step(state, recipe, task, batch, CPU)["total"] for _ in range(12)]
     assert np.mean(losses[-3:]) < losses[0]
+
+
+@pytest.mark.parametrize("light", ["scene", "display"])
+def test_alphas_of_a_clip_are_smoothed_where_they_are_unknown(light: Light) -> None:
+    pixels = np.repeat(np.random.default_rng(2).random((1, 40, 40, 3), np.float32), 5, 0)
+    pixels[2:, 0, 0] = 0.5  # the plate stands still but for a pixel, so that frames are not the same
+    trimap = np.ones((5, 40, 40), np.uint8)
+    trimap[:, :8], trimap[:, -8:] = 0, 2
+    flicker = as_map(np.full((5, 40, 40), 0.5) + 0.2 * (np.arange(5) % 2)[:, None, None])
+    made = smoothed(lambda *told: flicker)(pixels, trimap, light)
+    assert (made[:, :8] == 0).all() and (made[:, -8:] == 1).all()
+    assert np.abs(np.diff(made, axis=0)).max() < 0.5 * 0.2
 
 
 def test_a_keyed_clip_tells_what_flow_carries_from_its_first_and_its_last_frame(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from matte_core.train.video_losses import (
     divergence,
     gradient,
     slope,
+    steadiness,
     video_loss,
 )
 
@@ -53,6 +54,15 @@ def test_coherence_asks_for_the_same_change_and_not_for_the_same_alpha() -> None
     assert float(coherence(truth[:, :1], truth[:, :1])) == 0
 
 
+def test_steadiness_is_the_root_mean_square_of_changes_in_the_unknown() -> None:
+    truth, unknown = torch.rand(2, 3, 10, 10), torch.zeros(2, 3, 10, 10)
+    unknown[:, :, :5] = 1
+    assert float(steadiness(truth + 0.3, truth, unknown)) == pytest.approx(0, abs=1e-4)
+    flicker = truth + 0.2 * torch.tensor([0.0, 1.0, 0.0])[:, None, None]
+    assert float(steadiness(flicker, truth, unknown)) == pytest.approx(0.2 * (50 / 51) ** 0.5, abs=1e-4)
+    assert float(steadiness(truth[:, :1], truth[:, :1], unknown[:, :1])) == 0
+
+
 def test_a_loss_of_weight_0_is_measured_and_not_counted() -> None:
     truth = torch.rand(1, 2, 8, 8)
     alpha = (truth + 0.1).requires_grad_()
@@ -60,4 +70,4 @@ def test_a_loss_of_weight_0_is_measured_and_not_counted() -> None:
     only = VideoLossWeights(1.0, 0.0, 0.0, 0.0, 0.0)
     total, parts = video_loss(alpha, truth, unknown, contrast, only)
     assert float(total.detach()) == pytest.approx(parts["difference"])
-    assert set(parts) == {"difference", "composition", "gradient", "divergence", "coherence"}
+    assert set(parts) == {"difference", "composition", "gradient", "divergence", "coherence", "steadiness"}

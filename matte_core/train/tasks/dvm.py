@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from matte_core.evaluate.metrics import dt_ssd, sad
 from matte_core.models.dvm.net import DVM, Settings
 from matte_core.train.bank import load_shards
-from matte_core.train.clips import Clips, make_clips
+from matte_core.train.clips import Clips, make_clips, merged
 from matte_core.train.material import Material
 from matte_core.train.plot import save_rows, tile
 from matte_core.train.procedural.fields import Map, Random, as_map
@@ -34,8 +34,8 @@ _ROWS = 8
 @dataclass(frozen=True)
 class Data:
     """The bank: `shards` of 16 clips of `frames` frames of `size` pixels from `seed`; `validation` clips of `large`
-    pixels. Every frame comes with the alpha of the model `first` ("" for none). Training sees a random square of
-    `part` pixels of a clip, and `targets` consecutive frames of it are asked for."""
+    pixels. Every frame comes with the alpha of the model `first` ("" for none), smoothed over time where `smooth` says
+    so. Training sees a random square of `part` pixels of a clip; `targets` consecutive frames of it are asked for."""
 
     seed: int = 1
     shards: int = 40
@@ -44,6 +44,7 @@ class Data:
     part: int = 96
     targets: int = 2
     first: str = "net_m-small"
+    smooth: bool = False
     validation: int = 24
     large: int = 160
 
@@ -87,9 +88,11 @@ class DVMTask:
         def told(done: int, total: int) -> None:
             progress("bank", done, total)
 
-        make_clips(folder / "bank", plan.seed, plan.shards, plan.size, plan.frames, photographs, plan.first, told)
-        held_out = folder / "validation"
-        make_clips(held_out, _SEED, 1, plan.large, _MEASURED, photographs, plan.first, count=plan.validation)
+        told_first = photographs, plan.first
+        bank, held_out = folder / "bank", folder / "validation"
+        make_clips(bank, plan.seed, plan.shards, plan.size, plan.frames, *told_first, told, smooth=plan.smooth)
+        count = plan.validation
+        make_clips(held_out, _SEED, 1, plan.large, _MEASURED, *told_first, count=count, smooth=plan.smooth)
         self._shards = list(islice(load_shards(folder / "bank", Clips), plan.shards))
         (self._held_out,) = load_shards(held_out, Clips)
 
@@ -186,11 +189,6 @@ def alphas_of(net: DVM, clips: Clips, place: int, device: torch.device) -> Map:
         tensors = (torch.from_numpy(as_map(values)).permute(0, 3, 1, 2)[None].to(device) for values in told)
         made.append(net(*tensors)[0, 0].clamp(0, 1).cpu().numpy())
     return merged(np.stack(made), clips.trimap[place])
-
-
-def merged(alpha: Map, trimap: NDArray[np.uint8]) -> Map:
-    """`alpha` where `trimap` is unknown, 0 and 1 where it is known."""
-    return as_map(np.where(trimap == 1, alpha, trimap == 2))
 
 
 def clip_scores(clips: Clips, place: int, alpha: Map) -> tuple[float, float, float, float]:
