@@ -182,4 +182,4 @@ def _needs_of_motion(shot: Shot, which: int, number: int) -> list[int]:
 
 
 register(Verb("layer motion", _layer_motion, declare=lambda parameters: Declaration(needs=_needs_of_motion)))
-register(Verb("cleared matte", _clear, declare=lambda parameters: Declaration(needs=_window)))
+register(Verb("cleared matte", _clear, version=2, declare=lambda parameters: Declaration(needs=_window)))

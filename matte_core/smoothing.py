@@ -121,4 +121,4 @@ def _needing(needs: Callable[[Shot, int, int], Sequence[int]]) -> Callable[[Mapp
 
 register(Verb("drawn matte", _draw))
 register(Verb("slopes", _slopes))
-register(Verb("smooth matte", _smooth, declare=_needing(_window)))
+register(Verb("smooth matte", _smooth, version=2, declare=_needing(_window)))
