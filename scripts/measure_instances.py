@@ -2,12 +2,12 @@
 rough mask of each.
 
     scripts/measure_instances.py FOLDER [--scenes 24] [--clips 8] [--photographs DIR] [--units usual|published]
-        [--subjects 2,3,4,5] [--models A,B] [--weights MODEL=FILE]
+        [--subjects 2,3,4,5] [--models A,B] [--weights MODEL=FILE] [--seed N]
 
 Prints a table for pictures (every kind of rough mask, and by level of occlusion) and one for clips, and in how many
-scenes each model is nearer than the last one. `--weights` measures other weights than those that ship. Models that
-are told by a trimap take each subject by itself, a trimap around its mask, as Instance Matte does. FOLDER keeps the
-subjects that were made.
+scenes each model is nearer than the last one. `--weights` measures other weights than those that ship, `--seed` other
+scenes, which is what to do after a choice was made on the first ones. Models that are told by a trimap take each
+subject by itself, a trimap around its mask, as Instance Matte does. FOLDER keeps the subjects that were made.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -40,6 +41,22 @@ from matte_core.train.material import load_material
 SEED = 7_300_000  # far from any seed of a recipe, and from those that a training is validated with
 SIDE = 320
 Maps = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Which scenes: `count` of those of `seed` from number `first` on, with so many subjects each."""
+
+    seed: int
+    first: int
+    count: int
+    photographs: Path | None
+    subjects: Sequence[int]
+
+    @property
+    def seeds(self) -> list[tuple[int, int]]:
+        """The seed of every scene."""
+        return [(self.seed, number) for number in range(self.first, self.first + self.count)]
 
 
 def shot(pictures: Maps, plate: bool, linear: bool = True) -> Shot:
@@ -87,23 +104,20 @@ def measure_pictures(
     engine: Engine,
     models: Sequence[str],
     roughnesses: Sequence[Roughness],
-    first: int,
-    count: int,
+    scenes: Scenes,
     folder: Path,
-    data: Path | None,
     units: Units,
-    subjects: Sequence[int],
 ) -> None:
     """The table of pictures."""
-    members = make_members(folder, SEED, 1, SIDE * 4 // 5, load_material(data), 0.0)
+    members = make_members(folder, scenes.seed, 1, SIDE * 4 // 5, load_material(scenes.photographs), 0.0)
     rows: dict[str, list[dict[str, float]]] = {}
     seconds: dict[str, float] = {}
     for roughness in roughnesses:
-        for number in range(first, first + count):
-            group, level = drawn_group((SEED, number), SIDE, members, subjects, light="scene")
+        for seed in scenes.seeds:
+            group, level = drawn_group(seed, SIDE, members, scenes.subjects, light="scene")
             truth = group.alpha[None]
             plate = shot(group.pixels.transpose(2, 0, 1)[None], True)
-            masks = measured_masks(np.random.default_rng((SEED, number)), truth, roughness)
+            masks = measured_masks(np.random.default_rng(seed), truth, roughness)
             rows.setdefault(f"{roughness}, the mask itself", []).append(
                 picture_scores(np.asarray(masks, np.float32), truth, units)
             )
@@ -114,37 +128,30 @@ def measure_pictures(
                 for row in (f"{roughness}, {name}", *([f"  {level}, {name}"] if roughness == "as trained" else [])):
                     rows.setdefault(row, []).append(picture_scores(found, truth, units))
                     seconds[row] = seconds.get(row, 0.0) + time.process_time() - started
-    table(f"{count} pictures, {SIDE} pixels a side, units: {units}", rows, seconds)
+    table(f"{scenes.count} pictures, {SIDE} pixels a side, units: {units}", rows, seconds)
     for roughness in roughnesses:
         wins(rows, f"{roughness}, ", models, "MAD")
 
 
-def measure_clips(
-    engine: Engine,
-    models: Sequence[str],
-    first: int,
-    count: int,
-    frames: int,
-    data: Path | None,
-    units: Units,
-    subjects: Sequence[int],
-) -> None:
+def measure_clips(engine: Engine, models: Sequence[str], scenes: Scenes, frames: int, units: Units) -> None:
     """The table of clips."""
     rows: dict[str, list[dict[str, float]]] = {}
     seconds: dict[str, float] = {}
-    photographs = load_material(data).photographs
-    for number in range(first, first + count):
-        clip, _ = drawn_clip((SEED, number), 256, frames, photographs, subjects)
+    photographs = load_material(scenes.photographs).photographs
+    for seed in scenes.seeds:
+        clip, level = drawn_clip(seed, 256, frames, photographs, scenes.subjects)
         linear = clip.light == "scene"
         plate = shot(clip.pixels.transpose(0, 3, 1, 2), True, linear)
-        masks = guide_masks(np.random.default_rng((SEED, number)), clip.alpha, GuideMasks(unsteady=4))
+        masks = guide_masks(np.random.default_rng(seed), clip.alpha, GuideMasks(unsteady=4))
         for name in models:
             started = time.process_time()
             found = answer(engine, name, plate, masks)
             seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
             scores = picture_scores(found, clip.alpha, units) | clip_scores(found, clip.alpha, units)
             rows.setdefault(name, []).append(scores)
-    table(f"{count} clips of {frames} frames, 256 pixels a side, units: {units}", rows, seconds)
+            said = ", ".join(f"{score} {value:.2f}" for score, value in scores.items())
+            click.echo(f"clip {seed[1]}, {clip.alpha.shape[1]} subjects, {level}, {name}: {said}")
+    table(f"{scenes.count} clips of {frames} frames, 256 pixels a side, units: {units}", rows, seconds)
     for score in ("MAD", "dtSSD"):
         wins(rows, "", models, score)
 
@@ -156,6 +163,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--first", type=int, default=0, help="number of the first scene and clip")
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--units", choices=("usual", "published"), default="usual")
@@ -172,13 +180,15 @@ def main() -> None:
 
     engine, models = Engine(torch.device("cpu"), found), given.models.split(",")
     subjects = [int(each) for each in given.subjects.split(",")]
+
+    def scenes(count: int) -> Scenes:
+        return Scenes(given.seed, given.first, count, given.photographs, subjects)
+
     if given.scenes:
         rough: list[Roughness] = [each for each in ROUGHNESSES if each in given.masks.split(",")]
-        where = (given.first, given.scenes, given.folder, given.photographs, given.units, subjects)
-        measure_pictures(engine, models, rough, *where)
+        measure_pictures(engine, models, rough, scenes(given.scenes), given.folder, given.units)
     if given.clips:
-        clips = (given.first, given.clips, given.frames, given.photographs, given.units, subjects)
-        measure_clips(engine, models, *clips)
+        measure_clips(engine, models, scenes(given.clips), given.frames, given.units)
 
 
 if __name__ == "__main__":
