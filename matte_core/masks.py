@@ -54,6 +54,15 @@ def _names(layers: Sequence[str], names: Sequence[str]) -> list[str]:
     return called
 
 
+def unseen(frames: Sequence[Frame], layers: Sequence[str]) -> list[str]:
+    """A note on those of several `layers` that are empty in all `frames` (K, H, W); nothing where each is seen."""
+    absent = [name for place, name in enumerate(layers) if not any(frame.pixels[place].any() for frame in frames)]
+    if len(layers) < 2 or not frames or not absent:
+        return []
+    which = f"frame {frames[0].number}" if len(frames) == 1 else f"all {len(frames)} frames looked at"
+    return [f"Nothing is selected of {', '.join(absent)} in {which}: without a mask an instance's matte is empty."]
+
+
 def _join(job: Job) -> Result:
     made = []
     for number in job.numbers:

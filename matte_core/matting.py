@@ -23,12 +23,13 @@ from matte_core.colour import (
 from matte_core.engine.engine import Engine, pick_precision
 from matte_core.engine.graphs import is_compiled
 from matte_core.engine.transfer import Answer, over
-from matte_core.errors import FrameError, ModelError, SourceError, UsageError
+from matte_core.errors import FrameError, SourceError, UsageError
 from matte_core.frame import REMARK, Attribute, Frame, FrameRange, Header, Json, Pixels
 from matte_core.guide import Guide, Matte
+from matte_core.masks import unseen
 from matte_core.models.base import Card
 from matte_core.models.catalogue import model
-from matte_core.models.weights import cure, sum_of, there
+from matte_core.models.weights import sum_of, usable
 from matte_core.pull import frames
 from matte_core.shot import Shot, make
 from matte_core.smoothing import smooth_matte
@@ -82,8 +83,7 @@ def matte_of(
         raise UsageError(f"{name} carries masks from keyframes. Use Video Matte, or matte sequence --mask.")
     if card.answers != "alpha":
         raise UsageError(f"{name} answers with a {card.answers}, not with an alpha. See: matte models")
-    if card.weights and not there(card):
-        raise ModelError(f"the weights of {name} are not here. {cure(card)}")
+    usable(card)
     window = plate.header.data
     if min(window.width, window.height) < card.smallest:
         raise UsageError(
@@ -180,7 +180,8 @@ def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
         if all(
             source.declaration.lane != "device" for source in shot.lineage()
         ):  # another model's answer is not there yet
-            refuse_useless(shot, name)
+            looked = refuse_useless(shot, name)
+            guides[name] = replace(shot, notes=(*shot.notes, *unseen(looked, shot.channels)))
     return guides
 
 
@@ -195,8 +196,8 @@ def _readable(shot: Shot, numbers: FrameRange | None = None) -> list[Frame]:
     return found
 
 
-def refuse_useless(shot: Shot, name: str, numbers: FrameRange | None = None) -> None:
-    """Raises UsageError where every frame looked at says nothing to the model: empty, full, nothing unknown.
+def refuse_useless(shot: Shot, name: str, numbers: FrameRange | None = None) -> list[Frame]:
+    """The frames looked at. Raises UsageError where each says nothing to the model: empty, full, nothing unknown.
 
     At most nine of the shot's frames, or of `numbers`, are looked at.
     """
@@ -205,6 +206,7 @@ def refuse_useless(shot: Shot, name: str, numbers: FrameRange | None = None) -> 
     if said and all(said):
         others = f", and so in all {len(said)} frames looked at" if len(said) > 1 else ""
         raise UsageError(f"{said[0]}{others}. Give a guide that shows the subject.")
+    return looked
 
 
 def _declare(parameters: Mapping[str, Json]) -> Declaration:

@@ -20,9 +20,10 @@ from matte_core.errors import ModelError, SourceError, UsageError
 from matte_core.frame import Attribute, Frame, FrameRange, Json, Pixels
 from matte_core.guide import Matte
 from matte_core.keyframes import keys_within, neighbours, without_keys
+from matte_core.masks import unseen
 from matte_core.matting import refuse_useless, settings_of, shown, view_of
 from matte_core.models.catalogue import model
-from matte_core.models.weights import there
+from matte_core.models.weights import usable
 from matte_core.shot import Shot, make, read_again
 from matte_core.takes import begins_take, cuts_of, takes
 from matte_core.verb import Declaration, Job, Result, Verb, register
@@ -58,14 +59,13 @@ def carried_from_keys(
     card = model(name).card
     if not card.keyed:
         raise ModelError(f"{name} does not carry a mask from keyframes. Choose a model that does. See: matte models")
-    if card.weights and not there(card):
-        raise ModelError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
+    usable(card)
     if direction not in DIRECTIONS:
         raise UsageError(f"'{direction}' is no direction. Choose one of: {', '.join(DIRECTIONS)}.")
     placed = over_window_of(plate, guide, "mask")
     pairs, known = keys_within(placed, plate.frames, keys), cuts_of(cuts, plate.frames)
     _refuse_takes_without_key([key for key, _ in pairs], known or (), plate.frames, direction)
-    refuse_useless(placed, card.guides[0], FrameRange(number for _, number in pairs))
+    looked = refuse_useless(placed, card.guides[0], FrameRange(number for _, number in pairs))
     view = view or view_of(plate)
     told = settings_of(card, precision, device, view) | {"keys": [list(pair) for pair in pairs]}
     told["cuts"] = None if known is None else list(known)
@@ -73,7 +73,7 @@ def carried_from_keys(
     made = [_pass(plate, placed, told, backward, names, view) for backward in (False, True)]
     between = {"keys": told["keys"], "direction": direction}
     several = f"{len(pairs)} keyframe{'s' * (len(pairs) > 1)}: {FrameRange(key for key, _ in pairs)}"
-    return make("between keys", made, between, notes=[f"{card.name} goes from {several}."])
+    return make("between keys", made, between, notes=[f"{card.name} goes from {several}.", *unseen(looked, names)])
 
 
 def _pass(plate: Shot, guide: Shot, told: Mapping[str, Json], backward: bool, names: Sequence[str], view: View) -> Shot:

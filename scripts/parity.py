@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from matte_core.models.maggie.net import Answer, Maggie
 from matte_core.models.maggie.settings import Settings
@@ -49,7 +50,7 @@ def ruled_weights(net: Maggie, salt: str, gain: float) -> dict[str, Tensor]:
         rows = made[name].flatten(1).double()
         left = torch.linalg.eigh(rows @ rows.T)[1][:, -1]  # the leading singular vector, of the smaller side
         made[name.replace("weight_bar", "weight_u")] = left.float()
-        made[name.replace("weight_bar", "weight_v")] = torch.nn.functional.normalize(rows.T @ left, dim=0).float()
+        made[name.replace("weight_bar", "weight_v")] = functional.normalize(rows.T @ left, dim=0).float()
     return made
 
 
@@ -64,6 +65,7 @@ def outputs(temporal: bool, fixture: Any) -> Iterator[tuple[str, Tensor]]:
     """The outputs that the fixture holds, by their names in it, as this network has them."""
     net = ruled(temporal, str(fixture["salt"]), float(fixture["gain"]))
     pictures, masks = (torch.from_numpy(fixture[name])[0] for name in ("image", "mask"))
+    masks = functional.interpolate(masks, size=pictures.shape[2:], mode="nearest")  # some are an eighth of the size
     if not temporal:
         answer = net(pictures, masks)
         yield from _common("", answer)

@@ -10,7 +10,8 @@ import pytest
 
 from matte_core.deliver import layer_names
 from matte_core.errors import UsageError
-from matte_core.masks import instances_of
+from matte_core.frame import Frame, Header, Window
+from matte_core.masks import instances_of, unseen
 from matte_core.ops import instances_from_masks
 from matte_core.pull import frames
 
@@ -51,6 +52,19 @@ def test_a_layers_own_name_is_kept_and_only_what_is_written_as_a_layer_is_spelt_
 def test_names_that_cannot_be_are_refused(names: list[str], sentence: str, shot_of: Any) -> None:
     with pytest.raises(UsageError, match=sentence):
         instances_of([shot_of([mask(0)]), shot_of([mask(1)])], names)
+
+
+def test_an_instance_that_is_never_selected_is_said() -> None:
+    seen, absent = np.ones((4, 6), np.float32), np.zeros((4, 6), np.float32)
+    window = Window(0, 0, 6, 4)
+    header = Header(window, window)
+    guide = [Frame(np.stack([seen, absent, place * seen]), 1001 + place, header) for place in range(2)]
+    assert unseen(guide, ["hero", "ghost", "late"]) == [
+        "Nothing is selected of ghost in all 2 frames looked at: without a mask an instance's matte is empty."
+    ]
+    assert not unseen(guide[1:], ["hero", "a", "late"])[0].startswith("Nothing is selected of hero")
+    assert "of a in frame 1002:" in unseen(guide[1:], ["hero", "a", "late"])[0]
+    assert unseen([], ["hero", "ghost"]) == []
 
 
 def test_the_operation_holds_stills_and_skips_empty_sockets(shot_of: Any) -> None:

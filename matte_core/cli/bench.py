@@ -25,7 +25,7 @@ from matte_core.evaluate.speed.measure import Asked, Measured, measure
 from matte_core.evaluate.speed.table import content, markdown, save_plot
 from matte_core.models.base import Card
 from matte_core.models.catalogue import cards, model
-from matte_core.models.weights import there
+from matte_core.models.weights import there, usable
 
 SIZES = {"540p": (540, 960), "1080p": (1080, 1920), "4k": (2160, 3840)}
 
@@ -91,9 +91,7 @@ def bench(
 
 
 def _card(name: str) -> Card:
-    card = model(name).card
-    if not there(card):
-        raise UsageError(f"the weights of {name} are not here. Run: matte weights fetch {name}")
+    card = usable(model(name).card)
     if card.propagates:
         raise UsageError(f"{name} carries trimaps from keyframes, which is not timed here. See: matte models --cost")
     return card

@@ -25,7 +25,7 @@ from matte_core.frame import Header
 from matte_core.io.image import read_header
 from matte_core.models.base import Card, Weights
 from matte_core.models.catalogue import cards
-from matte_core.models.weights import PACKAGED, models_folder
+from matte_core.models.weights import PACKAGED, models_folder, paid_work_only
 
 _LEAST = 64  # pixels a side of the picture that costs are measured on
 LIBRARIES = ("torch", "numpy", "opencv-python", "OpenImageIO", "opencolorio", "pymatting", "safetensors")
@@ -40,13 +40,18 @@ def _say(value: Any) -> None:
 
 
 @click.command()
-@click.option("--commercial-only", is_flag=True, help="Leave out models whose weights may not be used for paid work.")
+@click.option(
+    "--commercial-only",
+    is_flag=True,
+    help="Leave out models whose weights may not be used for paid work, as MATTE_COMMERCIAL_ONLY=1 does everywhere.",
+)
 @click.option("--cost", is_flag=True, help="Run each on one picture: parameters, multiplications, seconds, memory.")
 @click.option("--size", default="1280x720", show_default=True, metavar="WIDTHxHEIGHT", help="Of that picture.")
 @click.option("--json", "machine", is_flag=True, help="The same as JSON.")
 def models(commercial_only: bool, cost: bool, size: str, machine: bool) -> None:
     """List the models: what each needs, its weights, their licence, commercial use; or what they cost."""
-    shown = [card for card in cards() if not commercial_only or card.weights is None or card.weights.commercial]
+    only = commercial_only or paid_work_only()
+    shown = [card for card in cards() if not only or card.weights is None or card.weights.commercial]
     if cost:
         _costs(shown, size, machine)
         return

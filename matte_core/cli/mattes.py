@@ -20,6 +20,7 @@ from matte_core.keyframes import keyframed
 from matte_core.masks import instances_of
 from matte_core.matting import guide_of_masks, matte_of
 from matte_core.models.catalogue import model
+from matte_core.ops.video import MOTION_MODEL
 from matte_core.passes import carried_from_keys
 from matte_core.propagation import propagated_trimap
 from matte_core.shot import Shot
@@ -152,6 +153,9 @@ def _on_every_frame(settings: Settings, plate: Shot, source: Shot, device: torch
         raise UsageError("--trimap-model finds a trimap from a mask. Give --mask, or leave --trimap-model out.")
     if not settings.keyframes:
         return hold_still(source, plate.frames)
+    if settings.instances:
+        keys = settings.keyframes, settings.direction, settings.cuts
+        return carried_from_keys(plate, source, MOTION_MODEL, "auto", device, *keys)
     if not carries:
         return keyframed(source, plate.frames, settings.keyframes)
     by = settings.trimap_model, settings.precision, device, settings.cuts
@@ -170,13 +174,14 @@ def _one_file(settings: Settings, wanted: FrameRange, keyed: bool) -> Shot:
 
 
 def _named_masks(settings: Settings, plate: Shot, wanted: FrameRange) -> Shot:
-    """One layer for each NAME=PATTERN."""
-    names, shots = [], []
+    """One layer for each NAME=PATTERN; gaps are no fault between keys."""
+    names, shots, keyed = [], [], bool(settings.keyframes)
+    missing, needed = ("skip", "") if keyed else (settings.missing, str(wanted))
     for entry in settings.instances:
         name, mark, path = entry.partition("=")
         if not (name and mark and path):
             raise UsageError(f"'{entry}' is not NAME=PATTERN. Write --instances hero=roto/hero.####.png")
-        shot = matte_source(path, settings.mask_channel, missing=settings.missing, needed=str(wanted))
+        shot = matte_source(path, settings.mask_channel, missing=missing, needed=needed)
         names.append(name)
-        shots.append(over_window_of(plate, hold_still(shot, plate.frames), f"mask of {name}"))
+        shots.append(over_window_of(plate, shot if keyed else hold_still(shot, plate.frames), f"mask of {name}"))
     return instances_of(shots, names)

@@ -46,9 +46,9 @@ from matte_core.propagation import PROPAGATION_MODEL
     "--keyframes",
     default="",
     metavar="FRAMES",
-    help="Frames that --mask or --trimap is drawn for, such as 1001,1040. Models that carry masks go from them both "
-    "ways; a trimap is carried to all frames (--trimap-model); with a mask for other models the outline moves from key "
-    "to key.",
+    help="Frames that --mask, --trimap or --instances are drawn for, such as 1001,1040. Models that carry masks go "
+    "from them both ways; a trimap is carried to all frames (--trimap-model), instances by the plate's motion; with a "
+    "mask for other models the outline moves from key to key.",
 )
 @click.option("--out", required=True, metavar="PATTERN", help="Where to write: out/shot_matte.####.exr")
 @click.option(

@@ -11,6 +11,7 @@ from matte_core.cli.screen import Screen
 from matte_core.errors import UsageError
 from matte_core.models.catalogue import model
 from matte_core.models.fetch import convert, fetch
+from matte_core.models.weights import permitted
 
 
 @click.group()
@@ -26,7 +27,7 @@ def weights() -> None:
 def fetch_command(name: str, source: Path | None, non_commercial: bool, machine: bool) -> None:
     """Fetch the weights of the model NAME from the public model hub, after showing their licence."""
     screen, chosen = Screen(machine), model(name)
-    said = chosen.card.weights
+    said = permitted(chosen.card).weights
     if said is not None and said.repository:
         screen.note(f"Weights of {name}: {said.megabytes:.0f} MB, {said.repository}. Licence: {said.licence}.")
         if not said.commercial and not non_commercial and not _confirmed():

@@ -113,7 +113,8 @@ def _chosen(file: str, sets: Mapping[str, Cryptomatte], layer: str) -> Cryptomat
         return sets[layer]
     named = [each for each in sets.values() if each.manifest] or list(sets.values())
     if len(named) > 1:
-        raise UsageError(f"{file} has several Cryptomattes: {', '.join(each.name for each in named)}. Name one.")
+        there = ", ".join(each.name for each in named)
+        raise UsageError(f"{file} has several Cryptomattes: {there}. Name one (layer, or --mask-channel).")
     return named[0]
 
 

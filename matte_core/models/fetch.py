@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from matte_core.errors import ModelError
 from matte_core.models.base import Convertible, MattingModel
-from matte_core.models.weights import models_folder, note_of, sha256
+from matte_core.models.weights import models_folder, note_of, permitted, sha256
 
 HUB_FILE = "model.safetensors"
 
@@ -27,7 +27,7 @@ def fetch(chosen: MattingModel, source: Path | None = None) -> Path:
     The file must load into the network, every tensor in its place. Its sha256 is noted beside it and checked at
     every use. What was there before stays where anything fails. Raises ModelError.
     """
-    card = chosen.card
+    card = permitted(chosen.card)
     if card.weights is None or not card.weights.repository:
         raise ModelError(f"{card.name} has no weights to fetch: it needs none, they ship, or they are converted.")
     repository = card.weights.repository
@@ -48,6 +48,7 @@ def convert(chosen: MattingModel, source: Path) -> Path:
     """
     if not isinstance(chosen, Convertible) or chosen.card.weights is None or not chosen.card.weights.convert:
         raise ModelError(f"{chosen.card.name} takes no converted weights. See: matte models")
+    permitted(chosen.card)
     tensors = chosen.converted(_checkpoint(source))
 
     def bring(fresh: Path) -> None:

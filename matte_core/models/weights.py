@@ -28,15 +28,32 @@ def models_folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "matte" / "models"
 
 
+def paid_work_only() -> bool:
+    """Whether $MATTE_COMMERCIAL_ONLY is set (to anything but 0): weights that may not be used for paid work are then
+    neither offered nor fetched nor loaded, by no command and no node."""
+    return os.environ.get("MATTE_COMMERCIAL_ONLY", "").strip() not in ("", "0")
+
+
+def permitted(card: Card) -> Card:
+    """The card. Raises ModelError where its weights may not be used for paid work and nothing else is allowed here."""
+    if card.weights is not None and not card.weights.commercial and paid_work_only():
+        raise ModelError(
+            f"the weights of {card.name} ({card.weights.licence}) may not be used for paid work, and "
+            "MATTE_COMMERCIAL_ONLY is set here. Choose another model: matte models --commercial-only"
+        )
+    return card
+
+
 def find(card: Card, folders: Sequence[Path] = ()) -> Path | None:
     """File of the card's weights, its sha256 checked; None for a model without weights.
 
     It is looked for in the package, in `folders`, then in the models folder.
 
-    Raises ModelError where the file is missing or is not the file the card means.
+    Raises ModelError where the file is missing, is not the file the card means, or may not be used here.
     """
-    if card.weights is None:
+    if permitted(card).weights is None:
         return None
+    assert card.weights is not None
     places = [folder / card.weights.file for folder in (PACKAGED, *folders, models_folder())]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
@@ -69,10 +86,20 @@ def cure(card: Card) -> str:
 
 
 def there(card: Card) -> bool:
-    """Whether the model can be used here: it needs no weights, or they ship with Matte or were fetched."""
+    """Whether the model can be used here: it needs no weights, or they ship with Matte or were fetched, and may be
+    used for what is done here."""
+    if card.weights is not None and not card.weights.commercial and paid_work_only():
+        return False
     if card.weights is None or (PACKAGED / card.weights.file).is_file():
         return True
     return (models_folder() / card.weights.file).is_file()
+
+
+def usable(card: Card) -> Card:
+    """The card. Raises ModelError where its weights are not here, or may not be used for what is done here."""
+    if not there(permitted(card)):
+        raise ModelError(f"the weights of {card.name} are not here. {cure(card)}")
+    return card
 
 
 def sum_of(card: Card) -> str:

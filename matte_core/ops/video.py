@@ -21,6 +21,7 @@ from matte_core.shot import Shot
 from matte_core.sources import hold_still
 
 VIDEO_MODEL = "hstsg-small"
+MOTION_MODEL = "flow-mask"  # carries masks of several instances without a network
 KEYS = "Frame numbers of the keyframes, such as 1001,1040. Empty: all frames the guide has; a still: the first frame."
 DIRECTION = "both: forward and backward from every keyframe, faded between two; or one way alone."
 CUTS = "Frame numbers at which a new take begins, such as 1043,1088; none: no cut. Empty: they are found."

@@ -223,6 +223,21 @@ def test_a_cryptomatte_in_gives_named_soft_instances_and_a_cryptomatte_out(shot:
     assert wrong.code == 2 and "Did you mean left?" in wrong.sentence
 
 
+def test_instances_on_keyframes_are_carried_and_one_that_is_never_seen_is_said(shot: Folder, matte: Matte) -> None:
+    for number in (FIRST, NUMBERS[-1]):
+        for name, mask in (("hero", a_picture(number, 0)[1] > 0.5), ("ghost", np.zeros((HEIGHT, WIDTH)))):
+            save(shot / f"{name}.{number}.png", np.asarray(mask, np.float32)[..., None], ("Y",))
+    words = ("sequence", "plate.####.exr", "--instances", "hero=hero.####.png", "--instances", "ghost=ghost.####.png")
+    between = matte(*words, "--out", "out/m.####.exr")
+    assert between.code == 3 and "hero.1002.png is missing" in between.sentence
+    answer = matte(*words, "--keyframes", f"{FIRST},{NUMBERS[-1]}", "--out", "out/m.####.exr")
+    assert answer.code == 0 and "Nothing is selected of ghost" in answer.sentence, answer.error
+    for number in NUMBERS:
+        pixels, spec = load(shot / f"out/m.{number}.exr")
+        hero, ghost = (pixels[..., spec.channelnames.index(f"{name}.A")] for name in ("hero", "ghost"))
+        assert not ghost.any() and np.abs(hero - a_picture(number)[1])[OVERSCAN:-OVERSCAN].mean() < 0.05
+
+
 def test_without_distances_a_network_finds_the_trimap(shot: Folder, matte: Matte) -> None:
     words = ("sequence", "plate.####.exr", "--mask", "mask.####.png", "--model", "closed-form-device", "--frames", 1001)
     assert matte(*words, "--out", "net/m.####.exr").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,67 @@ def test_the_file_says_what_the_specification_asks_for(
     assert list(manifest) == list(NAMES) and manifest["hero"] == f"{cryptomatte.id_of('hero'):08x}"
     coverage = [stored[..., channels.index(f"CryptoObject{rank // 2:02d}.{'GA'[rank % 2]}")] for rank in range(6)]
     assert all((more >= less).all() for more, less in itertools.pairwise(coverage))
+
+
+def hashed(name: str) -> int:
+    """The id of a name: MurmurHash3_x86_32 written once more, from its description, in another arithmetic."""
+    data, value, mask = name.encode(), 0, 2**32 - 1
+    for start in range(0, len(data), 4):
+        block = data[start : start + 4]
+        word = sum(byte << 8 * place for place, byte in enumerate(block)) * 0xCC9E2D51 & mask
+        value ^= (word * 2**15 % 2**32 + word // 2**17) * 0x1B873593 & mask
+        if len(block) == 4:
+            value = ((value * 2**13 % 2**32 + value // 2**19) * 5 + 0xE6546B64) & mask
+    value ^= len(data)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        value = (value ^ value // 2**shift) * factor & mask
+    exponent = value // 2**23 % 256
+    return value ^ 2**23 if exponent in (0, 255) else value
+
+
+def decoded(path: Path) -> dict[str, Pixels]:
+    """Coverage (H, W) by name of a file's only Cryptomatte, read as the specification says, by nothing of ours."""
+    source = oiio.ImageInput.open(str(path))
+    spec = source.spec()
+    pixels = np.asarray(source.read_image(0, 0, 0, spec.nchannels, oiio.FLOAT))
+    source.close()
+    said = {entry.name.split("/")[-1]: entry.value for entry in spec.extra_attribs if "cryptomatte/" in entry.name}
+    assert said["hash"] == "MurmurHash3_32" and said["conversion"] == "uint32_to_float32"
+    every = {name.rpartition(".")[0] for name in spec.channelnames}
+    levels = sorted(level for level in every if re.fullmatch(re.escape(said["name"]) + r"\d\d", level))
+    assert levels == [f"{said['name']}{number:02d}" for number in range(len(levels))]
+    found = {}
+    for name, digits in json.loads(said["manifest"]).items():
+        assert int(digits, 16) == hashed(name), name
+        wanted = np.frombuffer(bytes.fromhex(digits), ">f4").astype(np.float32)[0]
+        coverage = np.zeros(pixels.shape[:2], np.float32)
+        for level in levels:
+            for identity, share in ("RG", "BA"):
+                places = (spec.channelnames.index(f"{level}.{last}") for last in (identity, share))
+                ids, amounts = (pixels[..., place] for place in places)
+                coverage += np.where(ids == wanted, amounts, 0)
+        found[name] = coverage
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 3, 11])
+def test_another_reader_finds_the_same_names_and_coverage(tmp_path: Path, pull: Callable[..., Any], count: int) -> None:
+    names = (*NAMES, "a", "Großer Bär", "雪", *(f"prop_{place}" for place in range(5)))[:count]
+    pixels = layers(count)
+    pull(ops.write_cryptomatte(a_matte(pixels, names), str(tmp_path / "c.####.exr"))[0])
+    found = decoded(tmp_path / "c.1001.exr")
+    assert tuple(found) == names
+    assert max(float(np.abs(found[name] - pixels[place]).max()) for place, name in enumerate(names)) < 1 / 255
+
+
+def test_the_other_reader_reads_what_a_renderer_wrote(shared: Path, pull: Callable[..., Any]) -> None:
+    path = shared / "cryptomatte" / "cornellBox_CryptoWildcard.0001.exr"
+    found = decoded(path)
+    ours = read_cryptomatte(str(path))
+    pixels = pull(ours)[0].pixels
+    assert set(ours.channels) == set(found) and len(found) > 5
+    for place, name in enumerate(ours.channels):
+        assert np.abs(found[name] - pixels[place]).max() < 1 / 255, name
 
 
 def write(path: Path, picture: Callable[..., Path], attributes: dict[str, str], kind: Any = oiio.FLOAT) -> Pixels:

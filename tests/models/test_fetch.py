@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from matte_core.models.catalogue import cards, names
 from matte_core.models.fetch import fetch
 from matte_core.models.maggie.net import Maggie
 from matte_core.models.weights import find, models_folder, sum_of
+from matte_core.op import OPS
 from matte_core.plan import Plan
 from matte_core.pull import SERIAL, Run
 from matte_core.shot import Shot
@@ -97,6 +99,46 @@ def test_non_commercial_use_must_be_confirmed(weights: Path, capfd: pytest.Captu
     assert command("maggie-video", "--from", str(weights), "--non-commercial") == 0
     assert command("closed-form", "--non-commercial") == 4
     assert not any(card.weights.commercial for card in cards() if card.weights and card.weights.repository)
+
+
+def test_for_paid_work_only_such_weights_are_neither_listed_nor_fetched_nor_used(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fetch(maggie.VIDEO, weights)
+    asked = {"maggie-image", "maggie-video", "portrait"}
+    assert "maggie-video" in names(told="instances") and asked <= listed(capfd)
+    assert not asked & listed(capfd, "--commercial-only")
+    assert listed(capfd, "--commercial-only") == {
+        card.name for card in cards() if card.weights is None or card.weights.commercial
+    }
+    monkeypatch.setenv("MATTE_COMMERCIAL_ONLY", "1")
+    assert not asked & listed(capfd) and names(told="instances") == ["maggie-small", "maggie-small-video"]
+    assert "maggie-video" not in instance_matte_choices()
+    plate, masks = a_plate(), some_masks()
+    for refused in (
+        lambda: find(maggie.VIDEO.card),
+        lambda: fetch(maggie.VIDEO, weights),
+        lambda: ops.instance_matte(plate, masks, "maggie-video"),
+    ):
+        with pytest.raises(ModelError, match=r"CC BY-NC 4.0.* may not be used for paid work"):
+            refused()
+    assert command("maggie-image", "--from", str(weights), "--non-commercial") == 4
+    assert "matte models --commercial-only" in " ".join(capfd.readouterr().err.split())
+    monkeypatch.setenv("MATTE_COMMERCIAL_ONLY", "0")
+    assert find(maggie.VIDEO.card) is not None
+
+
+def listed(capfd: pytest.CaptureFixture[str], *words: str) -> set[str]:
+    """Names of the models that the command lists."""
+    with pytest.raises(SystemExit):
+        main(["models", "--json", *words])
+    return {row["name"] for row in json.loads(capfd.readouterr().out)}
+
+
+def instance_matte_choices() -> list[str]:
+    """Models that the node Instance Matte offers."""
+    choices = OPS["instance_matte"].port("model").choices
+    return [] if choices is None else list(choices())
 
 
 def test_a_network_that_is_not_there_is_one_sentence(

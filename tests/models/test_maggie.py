@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from matte_core.errors import ModelError
 from matte_core.models.maggie import IMAGE, VIDEO, MaggieModel, stream
-from matte_core.models.maggie.encoder import one_by_one
 from matte_core.models.maggie.fit import Fit
 from matte_core.models.maggie.names import ours, published
 from matte_core.models.maggie.net import Maggie
@@ -23,7 +23,8 @@ from matte_core.models.maggie.normed import Normed, fold
 from matte_core.models.maggie.regions import grown, near_what_was_found, uncertain
 from matte_core.models.maggie.settings import Settings
 from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, coarser
-from matte_core.models.maggie.temporal import fuse
+from matte_core.models.maggie.temporal import fuse, fused_middle
+from matte_core.models.maggie.trunk import one_by_one
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT.parent / "shared" / "specs"
@@ -173,19 +174,6 @@ def test_where_nothing_changes_the_neighbours_answer_holds_if_both_directions_ag
     assert torch.equal(fuse(alphas, moving, moving), alphas)
 
 
-def plain(net: Maggie, pictures: Tensor, masks: Tensor) -> list[Tensor]:
-    """The clip as published: every window of three by itself, its last frame replaced by the next window's middle."""
-    answers: list[Tensor] = []
-    previous = None
-    for start in range(max(len(pictures) - 2, 1)):
-        found = net(pictures[start : start + 3], masks[start : start + 3])
-        assert found.forward is not None and found.backward is not None
-        fused = list(fuse(found.alphas, found.forward, found.backward, previous))
-        answers = fused if start == 0 else [*answers[:-1], *fused[1:]]
-        previous = fused[min(1, len(fused) - 1)]
-    return answers
-
-
 def streamed(net: Maggie, pictures: Tensor, masks: Tensor) -> list[Tensor]:
     answers, passed = [], None
     for place in range(len(pictures)):
@@ -198,11 +186,38 @@ def streamed(net: Maggie, pictures: Tensor, masks: Tensor) -> list[Tensor]:
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
 def test_a_clip_frame_by_frame_is_what_the_windows_give(clip_net: Maggie, frames: int) -> None:
     pictures, masks = a_clip(frames)
-    wanted, made = plain(clip_net, pictures, masks), streamed(clip_net, pictures, masks)
-    assert len(made) == frames
-    for one, other in zip(made, wanted, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
+    made = streamed(clip_net, pictures, masks)
+    torch.testing.assert_close(torch.stack(made), stream.window_by_window(clip_net, pictures, masks), atol=1e-6, rtol=0)
     assert float(torch.stack(made).std()) > 0.02
+
+
+def test_the_middle_of_three_frames_needs_the_third_only_where_nothing_changed() -> None:
+    draw = torch.Generator().manual_seed(4)
+    alphas = torch.randint(0, 3, (3, 2, 24, 24), generator=draw) / 2
+    forward, backward = (torch.rand(3, 1, 24, 24, generator=draw) for _ in range(2))
+    previous = torch.randint(0, 3, (2, 24, 24), generator=draw) / 2
+    asked: list[Tensor] = []
+
+    def ahead(where: Tensor) -> Tensor:
+        asked.append(where)
+        return torch.where(where, alphas[2], torch.nan)
+
+    changed = (forward[1] > 0.5) | (backward[1] > 0.5)
+    made = fused_middle(previous, alphas[1], changed, ahead)
+    assert torch.equal(made, fuse(alphas, forward, backward, previous)[1]) and not torch.equal(made, alphas[1])
+    assert 0 < float(asked[0].float().mean()) < 0.3
+    assert torch.equal(fused_middle(previous, alphas[1], torch.ones_like(changed), ahead), alphas[1])
+    assert len(asked) == 1
+
+
+def test_a_clip_costs_at_most_0_6_of_its_windows(clip_net: Maggie) -> None:
+    pictures, masks = a_clip(5, side=128)
+    counted = []
+    for made in (streamed, stream.window_by_window):
+        with FlopCounterMode(display=False) as counter:
+            made(clip_net, pictures, masks)
+        counted.append(counter.get_total_flops() / (5 if made is streamed else 3))
+    assert counted[0] < 0.6 * counted[1], counted
 
 
 def test_the_trunk_of_a_frame_is_made_once(clip_net: Maggie, monkeypatch: pytest.MonkeyPatch) -> None:

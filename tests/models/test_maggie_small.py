@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -20,8 +21,9 @@ from matte_core.models.maggie.evidence import (
     colours,
 )
 from matte_core.models.maggie.net import Maggie, normalised
+from matte_core.models.maggie.refine import Refined
 from matte_core.models.maggie.sites import GatheredSites, MaskedSites
-from matte_core.models.maggie.stream import Window
+from matte_core.models.maggie.stream import step, window_by_window
 from matte_core.models.weights import find
 
 
@@ -53,6 +55,15 @@ def discs(frames: int = 1, side: int = 128) -> tuple[Tensor, Tensor, Tensor]:
     plates = front + (1 - alphas.sum(1, keepdim=True)) * back
     coarse = functional.avg_pool2d(alphas, 16) > 0.5
     return plates, alphas, coarse.float().repeat_interleave(16, 2).repeat_interleave(16, 3)
+
+
+def streamed(net: Maggie, pictures: Tensor, masks: Tensor) -> list[Tensor]:
+    answers, passed = [], None
+    for place in range(len(pictures)):
+        window = slice(max(place - 1, 0), place + 3)
+        answer, passed = step(net, pictures[window], masks[window], passed)
+        answers.append(answer)
+    return answers
 
 
 def test_colours_and_masks_make_a_matte_far_nearer_to_the_truth(small: tuple[MaggieModel, Maggie]) -> None:
@@ -126,12 +137,44 @@ def test_a_network_for_clips_begins_with_the_answers_of_the_one_for_pictures() -
     clips = Maggie(replace(SMALL_IMAGE.settings, temporal=True))
     clips.load_state_dict({**clips.state_dict(), **pictures.state_dict()})
     plates, _, masks = (each.repeat(3, 1, 1, 1) for each in discs())
-    answers = Window(clips.eval(), normalised(plates), masks).answers(None)
     alone = pictures(normalised(plates[:1]), masks[:1]).alphas[0]
-    for answer in answers:
+    for answer in streamed(clips.eval(), normalised(plates), masks):
         torch.testing.assert_close(answer, alone, atol=1e-4, rtol=0)
     masks[1, 0], masks[2] = 0, 0
-    assert torch.isfinite(Window(clips, normalised(plates), masks).answers(None)).all()
+    assert torch.isfinite(torch.stack(streamed(clips, normalised(plates), masks))).all()
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_clip_frame_by_frame_is_what_the_windows_give_and_only_what_matters_is_refined(
+    still: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where much is taken for unchanged, of the frame after the middle one what is asked for is refined, too."""
+    net = SMALL_VIDEO.load(find(SMALL_VIDEO.card), torch.device("cpu"))
+    plates, _, masks = discs(4, 256)
+    if still:
+        plates, masks = plates[:1].repeat(4, 1, 1, 1), masks[:1].repeat(4, 1, 1, 1)
+        assert net.decoder.diff_module is not None
+        monkeypatch.setattr(net.decoder.diff_module, "between", lambda other, _: _halved_picture(other))
+    wanted = window_by_window(net, normalised(plates), masks)
+    refined: list[float] = []
+    plain = net.decoder.refine
+
+    def counted(*given: Any) -> Refined:
+        refined.append(float(given[4].sum()))
+        return plain(*given)
+
+    monkeypatch.setattr(net.decoder, "refine", counted)
+    found = torch.stack(streamed(net, normalised(plates), masks))
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+    once, whole = 4, refined[0]
+    assert (len(refined) > once) == still and sum(refined) < (once + 2) * whole
+
+
+def _halved_picture(details: Tensor) -> Tensor:
+    """A left quarter that did not change, and the rest that did, (T, 1, H, W)."""
+    changed = torch.ones(len(details), 1, 8 * details.shape[2], 8 * details.shape[3])
+    changed[..., : changed.shape[3] // 4] = 0
+    return changed
 
 
 def test_ten_instances_multiply_hardly_more_than_one_in_the_dense_part(small: tuple[MaggieModel, Maggie]) -> None:

@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from matte_core.models.layers.spectral import Adapter, Block, Layers, Rise
-from matte_core.models.maggie.evidence import Colours
 from matte_core.models.maggie.settings import SLOTS, Settings
-
-
-class Trunk(NamedTuple):
-    """Features of frames: `eighth` (T, 128, H/8, W/8), and skips `full` (T, 32, H, W), `half` and `quarter` (T, 64);
-    for a network that weighs colours what they say, as `Colours` has it."""
-
-    eighth: Tensor
-    full: Tensor
-    half: Tensor
-    quarter: Tensor
-    colours: Colours | None = None
-
-    def since(self, first: int) -> Trunk:
-        """Features of the frames from `first` on."""
-        told = self.colours and Colours(*(each[first:] for each in self.colours))
-        return Trunk(self.eighth[first:], self.full[first:], self.half[first:], self.quarter[first:], told)
-
-
-def joined(trunks: Sequence[Trunk]) -> Trunk:
-    """Features of frames that were made one by one."""
-    told = [trunk.colours for trunk in trunks if trunk.colours is not None]
-    colours = Colours(*(torch.cat(parts) for parts in zip(*told, strict=True))) if told else None
-    eighth, full, half, quarter = (torch.cat(parts) for parts in zip(*(trunk[:4] for trunk in trunks), strict=True))
-    return Trunk(eighth, full, half, quarter, colours)
-
-
-def one_by_one(clip: Tensor) -> list[Tensor]:
-    """The frames of a clip (T, ...), each (1, ...)."""
-    return [clip[place : place + 1] for place in range(len(clip))]
 
 
 class Encoder(nn.Module):

@@ -53,19 +53,19 @@ def _colours(pictures: Tensor, masks: Tensor) -> Colours:
         inside, outside = _depth(share, reach), _depth(1 - share, reach)
         sides = ((own, share, inside), (rest, 1 - share, outside))
         front, back = (moments(_halved(part * deep), _halved(area * deep)) for part, area, deep in sides)
-        rules.append(colour_rule(front, back))
+        rules.append(_rule(front, back, _halved(share)))
     stacked = torch.cat(rules, 1)
     return Colours(light, cells, stacked.view(frames, count, *stacked.shape[1:]))
 
 
-def steadied(told: Colours, masks: Tensor, clips: int) -> Colours:
-    """The same with every frame's rules the mean of those of the frame, the one before and the one after in its clip,
-    of each instance only those frames that have a mask of it: a rough mask that trembles moves them less."""
-    there = masks.flatten(2).any(2)[..., None, None, None].to(told.rules)
-    known = torch.cat([told.rules * there, there.expand_as(told.rules[:, :, :1])], 2)
+def steadied(rules: Tensor, masks: Tensor, clips: int = 1) -> Tensor:
+    """Rules (T, N, 8, h, w), every frame's the mean of those of the frame, the one before and the one after in its
+    clip, of each instance only those frames that have a mask of it: a rough mask that trembles moves them less."""
+    there = masks.flatten(2).any(2)[..., None, None, None].to(rules)
+    known = torch.cat([rules * there, there.expand_as(rules[:, :, :1])], 2)
     sums = torch.cat([_three(clip) for clip in known.chunk(clips)])
     mean = sums[:, :, :-1] / sums[:, :, -1:].clamp_min(1)
-    return told._replace(rules=torch.where(sums[:, :, -1:] > 0, mean, told.rules))
+    return torch.where(sums[:, :, -1:] > 0, mean, rules)
 
 
 def _three(frames: Tensor) -> Tensor:
@@ -167,7 +167,14 @@ def _sure_rule(cells: Tensor, coarse: Tensor) -> Tensor:
     every = cells.repeat_interleave(coarse.shape[1], 0)
     sides = ((2 * alpha - 1).clamp_min(0).square(), (1 - 2 * alpha).clamp_min(0).square())
     front, back = (moments(_smooth(every * side), _smooth(side)) for side in sides)
-    return colour_rule(front, back)
+    return _rule(front, back, alpha)
+
+
+def _rule(front: tuple[Tensor, Tensor], back: tuple[Tensor, Tensor], share: Tensor) -> Tensor:
+    """`colour_rule`, and where both sides have the same colours, so that those say nothing, `share` (N, 1, h, w)."""
+    rule = colour_rule(front, back)
+    told_apart = (rule[:, :3] * (front[0] - back[0])).sum(1, keepdim=True)  # 1 wherever they differ at all
+    return torch.cat([rule[:, :3], rule[:, 3:] + (1 - told_apart).clamp(0, 1) * share], 1)
 
 
 def _alpha(rule: Tensor, light: Tensor, axis: int) -> Tensor:

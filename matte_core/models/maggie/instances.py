@@ -14,25 +14,25 @@ from torch.nn import functional
 from matte_core.models.maggie.evidence import Weighing
 from matte_core.models.maggie.settings import SLOTS, Settings
 from matte_core.models.maggie.temporal import RecurrentMemory
+from matte_core.models.maggie.trunk import Looked
 
 _BLOCKS = 2
 
 
 class Decoded(NamedTuple):
-    """`logits` (T, 10, h, w) of the coarse alphas at 1/8; `details` (T, 64, h, w); `tokens` (T, 10, 64), those of a
-    clip the same in all its frames; `attention`: what each of three times the tokens of each clip looked at,
-    (clips, 10, T h w) each, only while training; `memory` (T, 128, h, w) of a clip's frames, on the way forward.
+    """`logits` (T, 10, h, w) of the coarse alphas at 1/8; `details` and `tokens` as they were looked at; `memory`
+    (T, 128, h, w) of a clip's frames, on the way forward, None for a picture.
     """
 
     logits: Tensor
     details: Tensor
     tokens: Tensor
-    attention: list[Tensor]
     memory: Tensor | None
 
-    def since(self, first: int) -> Decoded:
-        """The same without the frames before `first`."""
-        return self._replace(logits=self.logits[first:], details=self.details[first:], tokens=self.tokens[first:])
+    def frame(self, place: int) -> Decoded:
+        """The same of one frame, without the memory."""
+        here = slice(place, place + 1)
+        return Decoded(self.logits[here], self.details[here], self.tokens[here], None)
 
 
 class Attention(nn.Module):
@@ -107,22 +107,26 @@ class InstanceDecoder(nn.Module):
         added = settings.temporal and settings.evidence
         self.remembered = nn.Parameter(torch.zeros(width, 1, 1)) if added else None
 
-    def forward(
+    @property
+    def looks_alone(self) -> bool:
+        """Whether tokens look at one frame at a time, so that what comes of it is the frame's in any clip.
+
+        The published network's tokens look at all frames of a clip at once. Those of one that began with pictures look
+        at one each: what ties its frames is the memory, and that their colours are judged together (`steadied`).
+        """
+        return self.remembered is not None
+
+    def look(
         self,
         eighth: Tensor,
         masks: Tensor,
-        evidence: Tensor | None,
         recurrent: RecurrentMemory | None,
         clips: int = 1,
         order: Tensor | None = None,
-    ) -> Decoded:
-        """`evidence` (T, N, E, h, w) is for networks that weigh it; the frames belong to as many `clips`; `order` (10,)
-        says which slot each instance takes.
-
-        The published network's tokens look at all frames of a clip at once. Those of one that began with pictures look
-        at one frame each: what ties its frames is the memory, and that their colours are judged together (`steadied`).
-        """
-        whole, clips = clips, clips if self.remembered is None else len(eighth)
+    ) -> Looked:
+        """What tokens and features make of each other; the frames belong to as many `clips`, and `order` (10,) says
+        which slot each instance takes."""
+        whole, clips = clips, len(eighth) if self.looks_alone else clips
         width, height, across = eighth.shape[1:]
         order = torch.arange(SLOTS, device=masks.device) if order is None else order
         place, absent = self._places(masks, clips, order)
@@ -143,18 +147,33 @@ class InstanceDecoder(nn.Module):
         attention.append(seen)
         tokens = self.decoder_norm(self.final_mlp(tokens)).repeat_interleave(len(eighth) // clips, 0)
         picture = features.view(clips, height, across, -1, width).permute(0, 3, 4, 1, 2).flatten(0, 1)
-        details = self.conv(picture)
-        remembered, judged = None, details
+        told = None if recurrent is None else recurrent.told(picture)
+        attended = tuple(_of_clips(each, whole) for each in attention if each is not None)
+        return Looked(picture, self.conv(picture), told, tokens, attended)
+
+    def judge(
+        self,
+        looked: Looked,
+        masks: Tensor,
+        evidence: Tensor | None,
+        recurrent: RecurrentMemory | None,
+        clips: int = 1,
+        first: int = 0,
+    ) -> Decoded:
+        """Coarse logits; of a single clip only those of its frames from `first` on, with their masks (T, N, H, W), and
+        their `evidence` (T, N, E, h, w) for networks that weigh it."""
+        features, details, tokens = (each[first:] for each in (looked.features, looked.details, looked.tokens))
+        judged, states = details, None
         if recurrent is not None:
-            followed = [recurrent(clip) for clip in picture.chunk(whole)]
-            remembered = torch.cat([states for _, states in followed])
-            memory = torch.cat([answer for answer, _ in followed])
-            judged = self.conv(memory if self.remembered is None else picture + self.remembered * memory)
+            assert looked.told is not None
+            followed = [recurrent.remembered(clip, first) for clip in looked.told.chunk(clips)]
+            memory, states = (torch.cat(each) for each in zip(*followed, strict=True))
+            judged = self.conv(memory if self.remembered is None else features + self.remembered * memory)
         logits = torch.einsum("tchw,tkc->tkhw", judged, tokens)
         if self.weighing is not None:
             weighed = self.weighing(judged, logits[:, : masks.shape[1]], evidence)
             logits = functional.pad(weighed, _up_to_slots(masks))
-        return Decoded(logits, details, tokens, [_of_clips(a, whole) for a in attention if a is not None], remembered)
+        return Decoded(logits, details, tokens, states)
 
     def _places(self, masks: Tensor, clips: int, order: Tensor) -> tuple[Tensor, Tensor]:
         """The embedding (clips, h w T, C) of each feature's last instance, and which slots (clips, 10) are absent."""

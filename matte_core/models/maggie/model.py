@@ -13,11 +13,11 @@ from torch import Tensor
 from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
 from matte_core.models.maggie import stream
-from matte_core.models.maggie.encoder import one_by_one
 from matte_core.models.maggie.fit import Fit
 from matte_core.models.maggie.net import Maggie
 from matte_core.models.maggie.normed import fold
 from matte_core.models.maggie.settings import SLOTS, Settings
+from matte_core.models.maggie.trunk import one_by_one
 from matte_core.models.weights import load_into
 
 SHORT_SIDE = 576  # of the pictures that the published weights were made for

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.models.maggie.encoder import AtrousPyramid, Encoder, Trunk, joined, one_by_one, rising
-from matte_core.models.maggie.evidence import coarse_evidence, colours, steadied
+from matte_core.models.maggie.encoder import AtrousPyramid, Encoder, rising
+from matte_core.models.maggie.evidence import Colours, coarse_evidence, colours, steadied
 from matte_core.models.maggie.instances import Decoded, InstanceDecoder
 from matte_core.models.maggie.names import ours, published
 from matte_core.models.maggie.refine import Refined, Refinement
 from matte_core.models.maggie.regions import grown, near_what_was_found, uncertain
 from matte_core.models.maggie.settings import SLOTS, Settings
 from matte_core.models.maggie.temporal import ChangeHead, RecurrentMemory
+from matte_core.models.maggie.trunk import Looked, Trunk, joined, one_by_one
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours
 REGION_REACH = 15  # size of the ellipse around uncertain coarse alphas
@@ -30,7 +31,7 @@ REGION_REACH = 15  # size of the ellipse around uncertain coarse alphas
 class Answer:
     """Alphas (T, N, H, W) in 0..1: `alphas` the answer of each frame, made of `coarse`, `quarter` and `full`;
     `region` where it was looked at closer; for a clip `forward`, `backward` (T, 1, H, W) the probability that
-    anything changed since the frame before and until the frame after. `decoded` is for training.
+    anything changed since the frame before and until the frame after. `decoded` and `attention` are for training.
     """
 
     alphas: Tensor
@@ -39,6 +40,7 @@ class Answer:
     full: Tensor
     region: Tensor
     decoded: Decoded
+    attention: tuple[Tensor, ...]
     forward: Tensor | None = None
     backward: Tensor | None = None
 
@@ -88,51 +90,73 @@ class Maggie(nn.Module):
         deepest, skips = self.encoder(pictures, slots, order)
         values = self.decoder.layer1(self.aspp(deepest)) + skips[4]
         told = colours(_display(pictures), masks) if self.settings.evidence else None
-        return Trunk(self.decoder.layer2(values) + skips[3], skips[0], skips[1], skips[2], told)
+        made = Trunk(self.decoder.layer2(values) + skips[3], skips[0], skips[1], skips[2], told)
+        alone = self.decoder.refine_OS8.looks_alone and not self.training
+        return made._replace(looked=self.look(made.eighth, masks)) if alone else made
 
     def head(
         self,
         trunk: Trunk,
         masks: Tensor,
         masked: bool | None = None,
-        first: int = 0,
         clips: int = 1,
         order: Tensor | None = None,
         region: Tensor | None = None,
     ) -> Answer:
-        """Alphas from the trunk of a clip, of the frames from `first` on; all masks of it must not be empty.
+        """Alphas from the trunk of a clip; all masks of it must not be empty.
 
         `masked` chooses how refinement computes (see `Refinement.refine`). For training: the frames belong to as many
         `clips`, all of one length; `order` (10,) says which slot each instance takes; `region` (T, N, H, W) is
         refined instead of where the coarse alphas are uncertain.
         """
-        decoder = self.decoder
-        if trunk.colours is not None and self.settings.temporal:
-            trunk = trunk._replace(colours=steadied(trunk.colours, masks, clips))
-        decoded = self.decoded(trunk, masks, clips, order)
-        logits = functional.interpolate(decoded.logits, scale_factor=8, mode="bilinear", align_corners=False)
-        coarse = ((logits.tanh() + 1) / 2)[:, : masks.shape[1]]
-        forward = backward = None
-        coarse = coarse[first:]
-        box = torch.ones_like(coarse, dtype=torch.bool)
-        if decoder.diff_module is not None:
-            if self.settings.boxed and not self.training:
-                coarse, box = near_what_was_found(coarse)
-                coarse = coarse * box
-            changed = [decoder.diff_module.changes(clip) for clip in decoded.details.detach().chunk(clips)]
-            forward, backward = (torch.cat(each) for each in zip(*changed, strict=True))
+        looked = trunk.looked or self.look(trunk.eighth, masks, clips, order)
+        told = self.told(trunk.colours, masks, clips)
+        decoded = self.judge(looked, masks, None if told is None else coarse_evidence(told, masks), clips)
+        coarse, box = self.coarse(decoded, masks.shape[1])
         if region is None:
             region = grown(uncertain(coarse), REGION_REACH) & box
-        seen = trunk.since(first), decoded.since(first), masks[first:]
-        refined: Refined = decoder.refine(*seen, coarse, region, masked)
-        return Answer(refined.alphas, coarse, refined.quarter, refined.full, region, decoded, forward, backward)
+        refined: Refined = self.decoder.refine(trunk._replace(colours=told), decoded, masks, coarse, region, masked)
+        forward = backward = None
+        if self.decoder.diff_module is not None:
+            changed = [self.decoder.diff_module.changes(clip) for clip in looked.details.detach().chunk(clips)]
+            forward, backward = (torch.cat(each) for each in zip(*changed, strict=True))
+        maps = (refined.alphas, coarse, refined.quarter, refined.full)
+        return Answer(*maps, region, decoded, looked.attention, forward, backward)
 
-    def decoded(self, trunk: Trunk, masks: Tensor, clips: int = 1, order: Tensor | None = None) -> Decoded:
-        """Tokens and coarse logits from the trunk: with it the dense part, which costs nearly the same for ten
-        instances as for one."""
-        told = None if trunk.colours is None else coarse_evidence(trunk.colours, masks)
-        found: Decoded = self.decoder.refine_OS8(trunk.eighth, masks, told, self.decoder.os8_temp_module, clips, order)
+    def look(self, eighth: Tensor, masks: Tensor, clips: int = 1, order: Tensor | None = None) -> Looked:
+        """What the tokens of instances and the features (T, C, h, w) of the trunk make of each other."""
+        found: Looked = self.decoder.refine_OS8.look(eighth, masks, self.decoder.os8_temp_module, clips, order)
         return found
+
+    def told(self, colours: Colours | None, masks: Tensor, clips: int = 1) -> Colours | None:
+        """What the colours of a clip say when its frames are judged together."""
+        if colours is None or not self.settings.temporal:
+            return colours
+        return colours._replace(rules=steadied(colours.rules, masks, clips))
+
+    def judge(self, looked: Looked, masks: Tensor, evidence: Tensor | None, clips: int = 1, first: int = 0) -> Decoded:
+        """Coarse logits; of a single clip only those of its frames from `first` on, whose masks and evidence are
+        given."""
+        found: Decoded = self.decoder.refine_OS8.judge(
+            looked, masks, evidence, self.decoder.os8_temp_module, clips, first
+        )
+        return found
+
+    def decoded(self, trunk: Trunk, masks: Tensor) -> Decoded:
+        """Coarse logits from the trunk of a clip: with it the dense part, which costs nearly the same for ten
+        instances as for one."""
+        told = self.told(trunk.colours, masks)
+        evidence = None if told is None else coarse_evidence(told, masks)
+        return self.judge(trunk.looked or self.look(trunk.eighth, masks), masks, evidence)
+
+    def coarse(self, decoded: Decoded, count: int) -> tuple[Tensor, Tensor]:
+        """Coarse alphas (T, N, H, W) of the first `count` slots, and the boxes in which they may be refined."""
+        logits = functional.interpolate(decoded.logits[:, :count], scale_factor=8, mode="bilinear", align_corners=False)
+        alphas = (logits.tanh() + 1) / 2
+        if not self.settings.temporal or not self.settings.boxed or self.training:
+            return alphas, torch.ones_like(alphas, dtype=torch.bool)
+        alphas, box = near_what_was_found(alphas)
+        return alphas * box, box
 
     def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """The tensors under the names of the published weights."""

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matte_core.models.maggie.encoder import Trunk
 from matte_core.models.maggie.evidence import FINE_EVIDENCE, FineEvidence
 from matte_core.models.maggie.instances import Decoded, FeedForward
 from matte_core.models.maggie.regions import grown, uncertain
 from matte_core.models.maggie.settings import Settings
 from matte_core.models.maggie.sites import GatheredSites, Kernel, MaskedSites, coarser
+from matte_core.models.maggie.trunk import Trunk
 
 OUTSIDE = -99.0  # logit where nothing was refined; it also pulls down the outermost ring of the alpha at 1/4
 QUARTER_REACH, FULL_REACH = 13, 7  # sizes of the ellipses around what is still uncertain

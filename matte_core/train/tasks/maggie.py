@@ -145,7 +145,7 @@ class MaggieTask:
             if answer.forward is not None and answer.backward is not None:
                 ways = (answer.forward.chunk(batch.clips), answer.backward.chunk(batch.clips))
                 changed = (ways[0][clip].float(), ways[1][clip].float())
-            seen = [each[clip].float() for each in answer.decoded.attention]
+            seen = [each[clip].float() for each in answer.attention]
             alphas = {1: full, 4: quarter, 8: coarse}
             total, parts = instance_loss(alphas, truth, region, seen, changed, self._weights)
             totals.append(total)
