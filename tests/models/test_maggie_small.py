@@ -74,6 +74,16 @@ def test_colours_and_masks_make_a_matte_far_nearer_to_the_truth(small: tuple[Mag
     assert found.shape == alphas.shape and after < 0.5 * before, (before, after)
 
 
+@pytest.mark.parametrize("grey", [0.0, 0.5])
+def test_where_colours_say_nothing_the_mask_stands(small: tuple[MaggieModel, Maggie], grey: float) -> None:
+    """A fade to black, an empty beauty pass: what was drawn is not lost."""
+    model, net = small
+    masks = discs()[2]
+    found = model.step(net, torch.full((1, 3, 128, 128), grey), {"instances": masks}, None)[0]["alpha"]
+    overlap = ((found > 0.5) & (masks > 0.5)).sum() / ((found > 0.5) | (masks > 0.5)).sum()
+    assert overlap > 0.8, float(overlap)
+
+
 def test_a_clip_is_the_same_however_it_is_cut_and_an_instance_may_leave_and_return() -> None:
     net = SMALL_VIDEO.load(find(SMALL_VIDEO.card), torch.device("cpu"))
     plates, _, masks = discs(6, 64 * 2)
