@@ -130,6 +130,28 @@ def test_tiles_give_what_the_whole_picture_gives(trained: NetM, monkeypatch: pyt
     assert float(difference.max()) < 0.05
 
 
+def test_the_last_layers_answer_the_same_in_boxes_as_over_the_whole_picture(
+    quick: NetM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matte_core.models.net_m.apply._BAND", 64)
+    frames, trimaps, _ = disc(320, 384)
+    trimaps[..., 280:, :30], trimaps[..., :8, 350:] = 0.5, 0.5  # one box at the edge of the picture, one at its corner
+    with torch.no_grad():
+        whole = quick(frames, trimaps).alpha[0, 0]
+    unknown = trimaps[0, 0] == 0.5
+    looked_at: list[int] = []
+    fine = quick.coarse.fine
+
+    def counting(quarter: Tensor, half: Tensor, features: Tensor) -> Tensor:
+        looked_at.append(features.shape[-2] * features.shape[-1])
+        return fine(quarter, half, features)
+
+    monkeypatch.setattr(quick.coarse, "fine", counting)
+    in_boxes = apply(quick, frames[0], trimaps[0, 0], None)
+    assert torch.allclose(in_boxes[unknown], whole[unknown], atol=1e-5)
+    assert len(looked_at) > 3 and sum(looked_at) < 0.7 * unknown.numel()
+
+
 def test_an_untrained_network_answers_nearly_what_the_colour_prior_does() -> None:
     frames, trimaps, alphas = disc(64, 96)
     net = NetM(Settings((4, 4, 4, 4, 4), 4, refinement=0, inputs="solves")).eval()

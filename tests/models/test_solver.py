@@ -154,3 +154,17 @@ def test_memory_does_not_grow_from_solve_to_solve() -> None:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 40_000, f"{grown} KiB more after 8 solves"
     assert np.isfinite(grown)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (37, 51), (64, 3)])
+def test_colour_models_are_the_same_a_few_rows_at_a_time(
+    height: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = torch.Generator().manual_seed(1)
+    pixels, trimap = torch.rand(2, 3, height, width, generator=random), torch.zeros(2, 1, height, width)
+    trimap[..., height // 3 : height // 2, :], trimap[..., height // 2 :, :] = 0.5, 1
+    whole = colour_models(pixels, trimap).stacked()
+    monkeypatch.setattr("matte_core.models.layers.colour_models._STRIP", 8 * width)
+    assert torch.equal(colour_models(pixels, trimap).stacked(), whole)
+    filled = fill_in(pixels, (trimap > 0.75).float())
+    assert torch.allclose(whole[:, :3], filled, atol=1e-6)

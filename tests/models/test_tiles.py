@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from matte_core.models.layers.tiles import cut, join
+from matte_core.models.layers.tiles import Tile, around, cut, join
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,24 @@ def test_tiles_begin_at_whole_steps_of_a_network(length: int, side: int, overlap
     assert all(left % 32 == 0 and right - left <= side for left, right in spans)
     assert spans[-1][1] == length
     assert all(before[1] - after[0] >= overlap for before, after in itertools.pairwise(spans))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_around_what_is_wanted_cover_it_once_and_little_else(seed: int) -> None:
+    places = torch.rand(20, 24, generator=torch.Generator().manual_seed(seed)) > 0.97
+    wanted = places.repeat_interleave(8, 0).repeat_interleave(8, 1)
+    covered = torch.zeros_like(wanted, dtype=torch.int)
+    for box in around(wanted, 4, 32, 8):
+        assert not any(side % 4 for side in (box.top, box.bottom, box.left, box.right))
+        box.crop(covered).add_(1)
+    assert int(covered.max()) == 1 and bool(covered[wanted].all())
+    assert int(covered.sum()) < 0.5 * wanted.numel()
+    assert around(torch.zeros(32, 32, dtype=torch.bool), 4, 16, 8) == []
+
+
+def test_a_box_grows_no_further_than_the_picture_and_keeps_its_place_within() -> None:
+    box = Tile(4, 12, 20, 32)
+    larger = box.grown(8, 16, 64)
+    assert larger == Tile(0, 16, 12, 40) and larger.reduced(4) == Tile(0, 4, 3, 10)
+    picture = torch.arange(16 * 64).view(16, 64)
+    assert torch.equal(box.within(larger).crop(larger.crop(picture)), box.crop(picture))

@@ -5,6 +5,7 @@ Nothing here is learned. All pixels of a picture must be in one light, scene-lin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from matte_core.models.layers.bilinear import bilinear
 _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 _COARSE = 4  # the Gaussian models live on a grid of 4 x 4 pixels
 _LEVELS = 10
+_STRIP = 40_000  # pixels
 _TINY = 1e-4
 _WIDTHS = (3, 3, 1, 1, 1, 1, 1)
 
@@ -55,16 +57,71 @@ def colour_models(pixels: Tensor, trimap: Tensor) -> ColourModels:
     Always finite. Where a picture has no known foreground or no known background, `projected` and
     `discriminant` are 0.5.
     """
-    known_foreground, known_background = (trimap > 0.75).to(pixels), (trimap < 0.25).to(pixels)
-    both = (known_foreground.amax((2, 3), keepdim=True) * known_background.amax((2, 3), keepdim=True)) > 0
-    foreground, background = fill_in(pixels, known_foreground), fill_in(pixels, known_background)
-    line = foreground - background
-    projected = ((pixels - background) * line).sum(1, keepdim=True) / (line.square().sum(1, keepdim=True) + 2e-3)
-    projected = torch.where(both, projected.clamp(-0.2, 1.2), 0.5)
-    residual = (pixels - background - projected * line).abs().sum(1, keepdim=True).clamp(max=3)
-    discriminant, distances = _gaussian_models(pixels, known_foreground, known_background)
-    discriminant = torch.where(both, discriminant, 0.5)
-    return ColourModels(foreground, background, projected, residual, discriminant, *distances)
+    known, made = known_colours(pixels, trimap), pixels.new_empty(len(pixels), sum(_WIDTHS), *pixels.shape[-2:])
+    for rows in known.strips():
+        made[..., rows, :] = known.models(rows).stacked()
+    return ColourModels.of(made)
+
+
+@dataclass(frozen=True)
+class KnownColours:
+    """What the colour models of a picture are made from, so that they can be made a few rows at a time.
+
+    `pixels` (N, 3, H, W); `where` each (N, 1, H, W) foreground and background are known, 1 or 0, and whether `both`
+    are somewhere (N, 1, 1, 1); `coarser`: what is carried to half the size, of each (to the same where it is tiny); on
+    the coarse grid the discriminant's `rule` (N, 4, h, w) and the `gaussians` (N, 9, h, w) of each.
+    """
+
+    pixels: Tensor
+    where: tuple[Tensor, Tensor]
+    both: Tensor
+    coarser: tuple[Tensor, Tensor]
+    rule: Tensor
+    gaussians: tuple[Tensor, Tensor]
+
+    def strips(self) -> Iterator[slice]:
+        """Rows to make together: what it takes meanwhile is as much as they are."""
+        return _strips(*self.pixels.shape[-2:])
+
+    def models(self, rows: slice) -> ColourModels:
+        """The models of one of the `strips`."""
+        seen, height = self.pixels[..., rows, :], self.pixels.shape[-2]
+        front, back = (
+            _placed(seen * where[..., rows, :], where[..., rows, :], _enlarged(level, rows, seen, height))
+            for where, level in zip(self.where, self.coarser, strict=True)
+        )
+        line, away = front - back, seen - back
+        projected = (away * line).sum(1, keepdim=True) / (line.square().sum(1, keepdim=True) + 2e-3)
+        projected = torch.where(self.both, projected.clamp(-0.2, 1.2), 0.5)
+        residual = (away - projected * line).abs().sum(1, keepdim=True).clamp(max=3)
+        ruled = torch.where(self.both, _ruled(_enlarged(self.rule, rows, seen, height), seen), 0.5)
+        far = (_far(_enlarged(gaussian, rows, seen, height), seen) for gaussian in self.gaussians)
+        return ColourModels(front, back, projected, residual, ruled, *far)
+
+
+def known_colours(pixels: Tensor, trimap: Tensor) -> KnownColours:
+    """What is known of the colours of `pixels` (N, 3, H, W) with `trimap` (N, 1, H, W) of 0, 0.5 and 1."""
+    where = (trimap > 0.75).to(pixels), (trimap < 0.25).to(pixels)
+    both = (where[0].amax((2, 3), keepdim=True) * where[1].amax((2, 3), keepdim=True)) > 0
+    halves: tuple[list[Tensor], list[Tensor]] = ([], [])
+    cells: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for rows in _strips(*pixels.shape[-2:]):
+        sums = colour_sums(pixels[..., rows, :])
+        for side, known in enumerate(where):
+            weighed = sums * known[..., rows, :]
+            halves[side].append(_half(weighed[:, :3]))
+            cells[side].append(_cells(weighed))
+    front, back = (
+        fill_in(pixels, known) if _smallest(pixels) else _filled(torch.cat(parts, 2), _half(known), _LEVELS - 1)
+        for parts, known in zip(halves, where, strict=True)
+    )
+    models = [
+        moments(_blurred(torch.cat(parts, 2)), _blurred(_cells(known)))
+        for parts, known in zip(cells, where, strict=True)
+    ]
+    gaussians = [torch.cat([mean, _inverse(covariance)], 1) for mean, covariance in models]
+    rule = colour_rule(models[0], models[1])
+    return KnownColours(pixels, where, both, (front, back), rule, (gaussians[0], gaussians[1]))
 
 
 def fill_in(values: Tensor, weight: Tensor) -> Tensor:
@@ -72,19 +129,24 @@ def fill_in(values: Tensor, weight: Tensor) -> Tensor:
 
     Pull-push: averages of ever larger cells, filled from coarse to fine. A picture without any weight becomes 0.
     """
-    sums, weights = values * weight, weight
-    levels: list[tuple[Tensor, Tensor]] = []
-    while min(sums.shape[-2:]) > 3 and len(levels) < _LEVELS:
-        levels.append((sums, weights))
-        sums = functional.avg_pool2d(sums, 2, ceil_mode=True)
-        weights = functional.avg_pool2d(weights, 2, ceil_mode=True)
-    everywhere = sums.mean((2, 3), keepdim=True) / weights.mean((2, 3), keepdim=True).clamp_min(1e-12)
-    filled = torch.where(weights > _TINY, sums / weights.clamp_min(_TINY), everywhere)
-    for sums, weights in reversed(levels):
-        coarse = bilinear(filled, (sums.shape[-2], sums.shape[-1]))
-        trust = (weights * 4).clamp(max=1)
-        filled = torch.lerp(coarse, sums / weights.clamp_min(_TINY), trust)
-    return filled
+    return _filled(values * weight, weight, _LEVELS)
+
+
+def _filled(sums: Tensor, weights: Tensor, levels: int) -> Tensor:
+    if _smallest(sums) or not levels:
+        everywhere = sums.mean((2, 3), keepdim=True) / weights.mean((2, 3), keepdim=True).clamp_min(1e-12)
+        return torch.where(weights > _TINY, sums / weights.clamp_min(_TINY), everywhere)
+    coarse = _filled(_half(sums), _half(weights), levels - 1)
+    return _placed(sums, weights, bilinear(coarse, (sums.shape[-2], sums.shape[-1])))
+
+
+def _smallest(values: Tensor) -> bool:
+    return min(values.shape[-2:]) <= 3
+
+
+def _placed(sums: Tensor, weights: Tensor, coarse: Tensor) -> Tensor:
+    """What is known over what the coarser level says."""
+    return torch.lerp(coarse, sums / weights.clamp_min(_TINY), (weights * 4).clamp(max=1))
 
 
 def colour_sums(pixels: Tensor) -> Tensor:
@@ -116,38 +178,54 @@ def moments(sums: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.cat(spread, 1)
 
 
-def _gaussian_models(pixels: Tensor, foreground: Tensor, background: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Discriminant alpha, and the log distances to foreground and background."""
-    height, width = pixels.shape[-2:]
-    front, back = _moments(pixels, foreground), _moments(pixels, background)
-    rule = _upsample(colour_rule(front, back), height, width)
-    alpha = ((rule[:, :3] * pixels).sum(1, keepdim=True) + rule[:, 3:]).clamp(-0.2, 1.2)
-    distances = []
-    for mean, covariance in (front, back):
-        model = _upsample(torch.cat([mean, _inverse(covariance)], 1), height, width)
-        away = pixels - model[:, :3]
-        squared = (away * _apply(model[:, 3:], away)).sum(1, keepdim=True)
-        distances.append(torch.log1p(squared.clamp(0, 1e6)))
-    return alpha, (distances[0], distances[1])
+def _ruled(rule: Tensor, pixels: Tensor) -> Tensor:
+    """The discriminant alpha that a `rule` (N, 4, H, W) gives."""
+    return ((rule[:, :3] * pixels).sum(1, keepdim=True) + rule[:, 3:]).clamp(-0.2, 1.2)
 
 
-def _moments(pixels: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The moments of the masked pixels, coarse grid."""
-    return moments(_pool(colour_sums(pixels) * mask), _pool(mask))
+def _far(model: Tensor, pixels: Tensor) -> Tensor:
+    """The log distance from a `model` (N, 9, H, W): its mean, then its inverse covariance."""
+    away = pixels - model[:, :3]
+    squared = (away * _apply(model[:, 3:], away)).sum(1, keepdim=True)
+    return torch.log1p(squared.clamp(0, 1e6))
 
 
 REGULAR = 3e-4  # added variance: the models must not trust a flat patch
 
 
-def _pool(values: Tensor) -> Tensor:
-    coarse = functional.avg_pool2d(values, _COARSE, ceil_mode=True)
-    return functional.avg_pool2d(coarse, 3, 1, 1)
+def _half(values: Tensor) -> Tensor:
+    return functional.avg_pool2d(values, 2, ceil_mode=True)
 
 
-def _upsample(values: Tensor, height: int, width: int) -> Tensor:
-    padded = (-(-height // _COARSE) * _COARSE, -(-width // _COARSE) * _COARSE)
-    fine = bilinear(values, padded)
-    return fine[..., :height, :width]
+def _cells(values: Tensor) -> Tensor:
+    return functional.avg_pool2d(values, _COARSE, ceil_mode=True)
+
+
+def _blurred(cells: Tensor) -> Tensor:
+    return functional.avg_pool2d(cells, 3, 1, 1)
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Strips of whole cells; where the height is no number of cells, all of it."""
+    step = max(_STRIP // width // _COARSE, 1) * _COARSE if height % _COARSE == 0 else height
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def _enlarged(coarse: Tensor, rows: slice, seen: Tensor, height: int) -> Tensor:
+    """The `rows` of `coarse` (N, C, h, w) enlarged to the whole picture's `height` and the width of what is `seen`.
+
+    Cells are whole numbers of pixels; those on the coarse grid may reach beyond the picture, halves may not.
+    """
+    width = seen.shape[-1]
+    cell = -(-height // coarse.shape[-2])
+    if rows.stop - rows.start == height:
+        padded = (cell * coarse.shape[-2], cell * coarse.shape[-1]) if cell == _COARSE else (height, width)
+        return bilinear(coarse, padded)[..., :height, :width]
+    first, last = max(rows.start // cell - 1, 0), min(rows.stop // cell + 1, coarse.shape[-2])
+    wide = cell * coarse.shape[-1] if cell == _COARSE else width
+    part = bilinear(coarse[..., first:last, :], (cell * (last - first), wide))
+    top = rows.start - cell * first
+    return part[..., top : top + rows.stop - rows.start, :width]
 
 
 def _inverse(matrix: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import parametrize
+from torch.nn.utils import fuse_conv_bn_eval, parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 _SLOPE = 0.2
@@ -51,12 +51,24 @@ class Layers:
 
 
 def fold(net: nn.Module) -> nn.Module:
-    """`net` in evaluation with spectral norm worked into its weights, in place: the same answers, plain layers."""
+    """`net` in evaluation with spectral norm, and batch norm right after a convolution, worked into its weights, in
+    place: the same answers, plain layers."""
     net.eval()
     for module in list(net.modules()):
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    for module in list(net.modules()):
+        if isinstance(module, nn.Sequential):
+            _fold_norms(module)
     return net
+
+
+def _fold_norms(layers: nn.Sequential) -> None:
+    for place, (before, after) in enumerate(pairwise(list(layers))):
+        if isinstance(before, nn.Conv2d | nn.ConvTranspose2d) and isinstance(after, nn.BatchNorm2d):
+            transposed = isinstance(before, nn.ConvTranspose2d)
+            layers[place] = fuse_conv_bn_eval(before, after, transposed)
+            layers[place + 1] = nn.Identity()
 
 
 class Block(nn.Module):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 _STEP = 32  # what networks divide sides by
 
@@ -23,6 +25,39 @@ class Tile:
     def crop(self, picture: Tensor) -> Tensor:
         """The tile's part of `picture` (..., H, W)."""
         return picture[..., self.top : self.bottom, self.left : self.right]
+
+    def within(self, larger: Tile) -> Tile:
+        """The same tile as seen from inside a `larger` one."""
+        top, left = larger.top, larger.left
+        return Tile(self.top - top, self.bottom - top, self.left - left, self.right - left)
+
+    def grown(self, margin: int, height: int, width: int) -> Tile:
+        """The tile and `margin` pixels around it, as far as the picture goes."""
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        return Tile(top, min(self.bottom + margin, height), left, min(self.right + margin, width))
+
+    def reduced(self, step: int) -> Tile:
+        """The same tile of a picture reduced by a `step` that divides all its sides."""
+        return Tile(self.top // step, self.bottom // step, self.left // step, self.right // step)
+
+
+def around(wanted: Tensor, step: int, band: int, gap: int) -> list[Tile]:
+    """Tiles that cover what is `wanted` (H, W) of bool, closely: sides are multiples of `step`, as H and W must be.
+
+    Each band of rows by itself, of `band` pixels, a multiple of `step`: runs of columns, joined where they are less
+    than `gap` pixels apart, and of each run the rows that are needed.
+    """
+    cells = functional.max_pool2d(wanted[None, None].float(), step)[0, 0].cpu().numpy() > 0
+    found = []
+    for top in range(0, len(cells), band // step):
+        part = cells[top : top + band // step]
+        columns = np.flatnonzero(part.any(0))
+        ends = np.flatnonzero(np.diff(columns) > gap // step)
+        firsts, lasts = np.append(0, ends + 1), np.append(ends, len(columns) - 1)
+        for left, right in zip(columns[firsts], columns[lasts] + 1, strict=True) if len(columns) else ():
+            rows = np.flatnonzero(part[:, left:right].any(1)) + top
+            found.append(Tile(*(int(side) * step for side in (rows[0], rows[-1] + 1, left, right))))
+    return found
 
 
 def cut(height: int, width: int, side: int, overlap: int) -> list[Tile]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from matte_core.models.layers.colour_models import ColourModels, colour_models
+from matte_core.models.layers.colour_models import ColourModels, known_colours
 from matte_core.models.layers.light import BRIGHTEST, compress
 
 Inputs = Literal["picture", "colours", "solves"]
@@ -48,21 +49,38 @@ def prepare(
         mean, deviation = (pixels.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
         return Prepared(torch.cat([(pixels - mean) / deviation, *regions, *told], 1), pixels[:, :0])
     pixels = pixels.clamp(0, BRIGHTEST)
-    models = models or colour_models(pixels, trimap)
-    distances = torch.cat([models.foreground_distance, models.background_distance], 1) * 0.3
-    features = [
-        compress(pixels) - 0.5,
-        *regions,
-        compress(models.foreground) - 0.5,
-        compress(models.background) - 0.5,
-        models.projected - 0.5,
-        models.residual,
-        models.discriminant - 0.5,
-        distances,
-    ]
-    start = [distances[:, 1:] - distances[:, :1], models.discriminant - 0.5]
-    if inputs == "solves":
-        assert solved is not None
-        features.append(solved - 0.5)
-        start.append(torch.logit(solved[:, 1:].clamp(_SURE, 1 - _SURE)))
-    return Prepared(torch.cat([*features, *told], 1), torch.cat(start, 1))
+    solves = [solved] if inputs == "solves" and solved is not None else []
+    channels = CHANNELS[inputs] + len(told)
+    features = pixels.new_empty(len(pixels), *pixels.shape[-2:], channels).permute(0, 3, 1, 2)  # channels last
+    start = pixels.new_empty(len(pixels), STARTS[inputs], *pixels.shape[-2:])
+    for rows, part in _of_parts(pixels, trimap, models):
+        here = [[values[..., rows, :] for values in maps] for maps in (regions, solves, told)]
+        distances = torch.cat([part.foreground_distance, part.background_distance], 1) * 0.3
+        features[..., rows, :] = torch.cat(
+            [
+                compress(pixels[..., rows, :]) - 0.5,
+                *here[0],
+                compress(part.foreground) - 0.5,
+                compress(part.background) - 0.5,
+                part.projected - 0.5,
+                part.residual,
+                part.discriminant - 0.5,
+                distances,
+                *(values - 0.5 for values in here[1]),
+                *here[2],
+            ],
+            1,
+        )
+        logits = [torch.logit(values[:, 1:].clamp(_SURE, 1 - _SURE)) for values in here[1]]
+        start[..., rows, :] = torch.cat([distances[:, 1:] - distances[:, :1], part.discriminant - 0.5, *logits], 1)
+    return Prepared(features, start)
+
+
+def _of_parts(pixels: Tensor, trimap: Tensor, models: ColourModels | None) -> Iterator[tuple[slice, ColourModels]]:
+    """The colour models a few rows at a time, or all at once where they are there."""
+    if models is not None:
+        yield slice(0, pixels.shape[-2]), models
+        return
+    known = known_colours(pixels, trimap)
+    for rows in known.strips():
+        yield rows, known.models(rows)

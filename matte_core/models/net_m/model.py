@@ -80,6 +80,7 @@ SHARP = NetMModel(
     Card(
         name="net_m-small",
         title="Net-M small (sharp)",
+        version=2,  # the same answers, rounded otherwise
         encoding="linear",
         precisions=("fp32", "bf16", "fp16"),
         memory=1000,
@@ -106,7 +107,7 @@ FAST = NetMModel(
         SHARP.card,
         name="net_m-small-fast",
         title="Net-M small (fast)",
-        version=2,  # the same weights reach 0 and 1 now
+        version=3,  # the same weights reach 0 and 1, rounded otherwise
         light=False,
         memory_unknown=0,
         weights=Weights.ours(

@@ -114,7 +114,11 @@ class NetM(nn.Module):
 
     def blend(self, features: Tensor, start: Tensor, solved: Tensor | None = None) -> Answer:
         """The answer from what `prepare` made of the picture, or from the same part of all three."""
-        heads = self.coarse(features.contiguous(memory_format=torch.channels_last)).float()
+        return self.answer(self.coarse(features.contiguous(memory_format=torch.channels_last)), start, solved)
+
+    def answer(self, heads: Tensor, start: Tensor, solved: Tensor | None = None) -> Answer:
+        """The answer from the `heads` (N, 1 or 3, H, W) of the coarse network."""
+        heads = heads.float()
         logit = 2 * heads[:, :1]  # the published (tanh(x) + 1) / 2 is the sigmoid of 2 x
         logit = logit + (start * self.coarse.shortcut[:, None, None]).sum(1, keepdim=True)
         coarse, shares = torch.sigmoid(logit), torch.ones_like(logit)
@@ -158,6 +162,7 @@ class CoarseNet(nn.Module):
             layers.transposed(half, settings.full), nn.BatchNorm2d(settings.full), nn.LeakyReLU(0.2, inplace=True)
         )
         self.out = nn.Conv2d(settings.full, 3 if settings.inputs == "solves" else 1, 3, 1, 1)
+        self.reach = 8 + 4 * settings.rises[-1]  # how far `fine` looks, in pixels, a multiple of 4
         self.shortcut = nn.Parameter(torch.tensor((0.1, 0.3, 1.0)[: STARTS[settings.inputs]]))
         start_gently(self)
         if settings.inputs != "picture":
@@ -171,18 +176,27 @@ class CoarseNet(nn.Module):
         self.out.bias.copy_(torch.tensor(_OWN[: len(self.out.bias)]))
 
     def forward(self, features: Tensor) -> Tensor:
+        return self.fine(*self.deep(features), features)
+
+    def deep(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known at 1/4, all context in it, and at 1/2 before it."""
         half = self.second(self.enter(features))
         quarter = self.stages[0](self.third(half))
         eighth = self.stages[1](quarter)
         if self.attention is not None and self.guide is not None:
             eighth = self.attention(self.guide(features[:, PICTURE]), eighth, coarse_unknown(features[:, UNKNOWN] / 2))
         sixteenth = self.stages[2](eighth)
-        places = (features, half, quarter, eighth, sixteenth)
-        skips = [adapt(values) for adapt, values in zip(self.skips, places, strict=True)]
         values = self.stages[3](sixteenth)
-        for rise in self.rises:
-            values = rise(values) + skips.pop()
-        heads: Tensor = self.out(self.last(values) + skips.pop())
+        skips = ((self.skips[4], sixteenth), (self.skips[3], eighth), (self.skips[2], quarter))
+        for rise, (adapt, seen) in zip(self.rises[:-1], skips, strict=True):
+            values = rise(values) + adapt(seen)
+        return values, half
+
+    def fine(self, quarter: Tensor, half: Tensor, features: Tensor) -> Tensor:
+        """The heads, from the two of `deep` and the features, all of one place: nothing further than `reach` pixels
+        away matters here."""
+        values = self.rises[-1](quarter) + self.skips[1](half)
+        heads: Tensor = self.out(self.last(values) + self.skips[0](features))
         return heads
 
 
