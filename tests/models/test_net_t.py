@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,18 @@ def test_a_disc_is_found_from_a_mask_too_small_at_any_size(height: int, width: i
     inside, outside = disc(height, width, radius * 0.6)[0, 0] == 1, disc(height, width, radius * 1.45)[0, 0] == 0
     assert float((found[inside] == 2).float().mean()) > 0.95
     assert float((found[outside] == 0).float().mean()) > 0.95
+
+
+def test_caution_calls_more_unknown_and_nothing_known_that_was_not(trained: NetT) -> None:
+    alpha, mask = disc(160, 160, 50), disc(160, 160, 35)
+    bold, careful = (
+        replace(NET_T_SMALL, caution=caution).step(trained, picture(alpha), {"mask": mask}, None)[0]["regions"][0]
+        for caution in (0.0, NET_T_SMALL.caution)
+    )
+    assert torch.allclose(careful.sum(0), torch.ones(160, 160), atol=1e-5)
+    unknown = [regions.argmax(0) == 1 for regions in (bold, careful)]
+    assert bool(unknown[1][unknown[0]].all()) and int(unknown[1].sum()) > 1.02 * int(unknown[0].sum())
+    assert int(careful.argmax(0)[80, 80]) == 2 and int(careful.argmax(0)[0, 0]) == 0
 
 
 def test_a_long_picture_is_looked_at_reduced(trained: NetT, monkeypatch: pytest.MonkeyPatch) -> None:
