@@ -17,15 +17,12 @@ from matte_core.models.net_m.net import NetM
 from matte_core.train.bank import CROPS_PER_SHARD, pack
 from matte_core.train.batches import Crops
 from matte_core.train.procedural.camera import BRIGHTEST, grain
-from matte_core.train.procedural.crops import Crop, Scene, make_crop
+from matte_core.train.procedural.crops import SHAPES, Crop, Scene, make_crop
 from matte_core.train.procedural.fields import Map, as_map, gaussian, log_uniform
 from matte_core.train.procedural.light import encode
 from matte_core.train.procedural.photographs import Photographs
 
-KINDS = (
-    "solid", "fur", "hair", "fine_hair", "wires", "twigs", "plush", "threads", "basket", "lace", "leaves", "veil",
-    "smoke", "motion", "defocus",
-)  # fmt: skip
+KINDS = tuple(SHAPES)
 SMEARED = ("veil", "smoke", "motion", "defocus")  # what makes these soft makes their colours soft as well
 STOPS = (0.0, 1.0, 2.0, 3.0, 4.0, np.inf)  # edges of the classes of contrast
 _PAIR = 2  # sets the random numbers of the pictures apart from those of the scene
