@@ -131,7 +131,7 @@ def _refuse_links_out(place: Path, text: str, roots: tuple[Path, ...], action: s
 def _refusal(text: str, roots: tuple[Path, ...], action: str) -> str:
     return (
         f"{text} lies outside the folders that a workflow may {action} ({_spell(roots)}). "
-        "Move it there, or add its folder to MATTE_ALLOWED_ROOTS."
+        "Move it there, or allow its folder: MATTE_ALLOWED_ROOTS in ComfyUI, --allow or --read for matte run."
     )
 
 

@@ -2,8 +2,8 @@
 
     scripts/measure_instance_cost.py [clip] [instances] [refinement] [--models maggie-small-video,maggie-video]
 
-clip        a clip frame by frame against every window of three frames by itself, per frame, and how far their answers
-            lie apart
+clip        a clip frame by frame against every window of three frames by itself, one for each frame, and how far
+            their answers lie apart
 instances   the dense part (trunk and coarse alphas) for ten instances against one: time and memory
 refinement  gathered sites against masked maps by the share of pixels that is refined, and how far they lie apart
 
@@ -71,27 +71,21 @@ def timed(made: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def measure_clip(name: str, net: Maggie, frames: int) -> None:
-    """A clip both ways, moving and standing still."""
-
-    def streamed(pictures: Tensor, masks: Tensor) -> Tensor:
-        answers, passed = [], None
-        for place in range(frames):
-            window = slice(max(place - 1, 0), place + 3)
-            answer, passed = step(net, pictures[window], masks[window], passed)
-            answers.append(answer)
-        return torch.stack(answers)
-
-    for title, moving in (("moving", 8.0), ("standing still", 0.0)):
-        clip = discs(frames, 2, moving)
-        once, made = timed(partial(streamed, *clip))
-        plain, wanted = timed(partial(window_by_window, net, *clip))
-        # As many windows as frames but for two: a long shot has one for each of its frames.
-        once, plain = once / frames, plain / (frames - 2)
-        apart = float((made - wanted).abs().max())
-        click.echo(
-            f"{name}, {title}: {once:.2f} s a frame, {plain:.2f} window by window, {once / plain:.2f}x; "
-            f"{apart:.1e} apart at most"
-        )
+    """A clip both ways; frame by frame, of the frames in the middle, for which all is made that a long clip needs."""
+    pictures, masks = discs(frames, 2, 8.0)
+    passed, made, each = None, [], []
+    for place in range(frames):
+        window = slice(max(place - 1, 0), place + 3)
+        seconds, (answer, passed) = timed(partial(step, net, pictures[window], masks[window], passed))
+        made.append(answer)
+        each.append(seconds)
+    once = sum(each[2:-2]) / len(each[2:-2])
+    plain, wanted = timed(partial(window_by_window, net, pictures, masks))
+    plain /= frames - 2
+    apart = float((torch.stack(made) - wanted).abs().max())
+    click.echo(
+        f"{name}: {once:.2f} s a frame, {plain:.2f} for a window by itself: {once / plain:.2f}x; {apart:.1e} apart"
+    )
 
 
 def measure_instances(name: str, net: Maggie) -> None:
@@ -121,7 +115,9 @@ def measure_refinement(name: str, net: Maggie) -> None:
         region[:, :, : round(HEIGHT * share)] = True
         ways = [[timed(partial(net.head, trunk, masks, way, region=region)) for _ in range(2)] for way in (False, True)]
         gathered, masked = (min(seconds for seconds, _ in way) for way in ways)
-        apart = float((ways[0][0][1].alphas - ways[1][0][1].alphas).abs().max())
+        one, other = (way[0][1] for way in ways)
+        maps = ((one.alphas, other.alphas), (one.quarter, other.quarter), (one.full, other.full))
+        apart = max(float((left - right).abs().max()) for left, right in maps)
         click.echo(f"{name}, {share:.2f} active: gathered {gathered:.2f} s, masked {masked:.2f}; {apart:.1e} apart")
 
 

@@ -211,7 +211,7 @@ def test_the_middle_of_three_frames_needs_the_third_only_where_nothing_changed()
 
 
 def test_a_clip_costs_at_most_0_6_of_its_windows(clip_net: Maggie) -> None:
-    pictures, masks = a_clip(5, side=128)
+    pictures, masks = a_clip(5)
     counted = []
     for made in (streamed, stream.window_by_window):
         with FlopCounterMode(display=False) as counter:

@@ -29,7 +29,7 @@ _REACH = 64  # pixels: more than a refined alpha depends on to any side, which i
 
 @dataclass(frozen=True)
 class Passed:
-    """What one step leaves to the next: features of its frame and the one after (None where none were needed), its
+    """What one step leaves to the next: features of its frame and what follows it (None where none were needed), its
     answer (N, H, W) at the network's size, and the next frame's answer if that is the last."""
 
     trunks: tuple[Trunk | None, ...]
@@ -106,7 +106,7 @@ def step(net: Maggie, pictures: Tensor, masks: Tensor, passed: Passed | None) ->
     window = Window(net, trunks, masks, place)
     answer = window.first() if passed is None else window.middle(passed.answer)
     ahead = window.last(answer) if following == 1 else None
-    return answer, Passed(tuple(trunks[place:]), answer, ahead)
+    return answer, Passed((trunks[place].answered(), *trunks[place + 1 :]), answer, ahead)
 
 
 def window_by_window(net: Maggie, pictures: Tensor, masks: Tensor) -> Tensor:
