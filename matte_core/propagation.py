@@ -17,7 +17,7 @@ import torch
 
 from matte_core.carry import carried_regions, together, weighed
 from matte_core.engine.engine import Engine, pick_precision
-from matte_core.errors import UsageError
+from matte_core.errors import SourceError, UsageError
 from matte_core.flow import channels_last, enlarged, reduced
 from matte_core.frame import Frame, FrameRange, Json
 from matte_core.keyframes import keys_within, without_keys
@@ -53,7 +53,8 @@ def propagated_trimap(
           where it is a still. Where the guide has other numbers and as many frames, its frames are put on these numbers
     name  the model; cuts as for Smooth Matte: flow is not followed over them, and no keyframe beyond one is carried
 
-    On a keyframe the trimap is that key. Raises UsageError where there is no keyframe, one is not in the plate, or the
+    On a keyframe the trimap is that key. A frame behind a cut in which nothing is found costs that frame (SourceError).
+    Raises UsageError where there is no keyframe, one is not in the plate, or the
     model does not propagate trimaps, or nothing is unknown on any keyframe.
     """
     card = model(name).card
@@ -169,6 +170,11 @@ def _propagate(job: Job) -> Result:
             wide = [np.moveaxis(enlarged(channels_last(c), *size), -1, 0) for c in carried]
             shares = np.stack([weighed(own, other) for own, other in zip(shares, wide, strict=True)])
         likeliest = shares.argmax(1)
+        if not likeliest.any() and _sources(job.shot, number) and not job.frames[2][number].pixels.any():
+            raise SourceError(
+                f"frame {number} shows nothing of what the keyframes beyond the cut show. Add a keyframe in its take, "
+                "an empty one if the subject is not there, or say that the shot has no cuts."
+            )
         made.append(Frame((likeliest / 2).astype(np.float32), number, header))
     return Result(made)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from matte_core.carry import carried_regions, together, weighed
 from matte_core.engine.engine import Engine
-from matte_core.errors import UsageError
+from matte_core.errors import FrameError, UsageError
 from matte_core.frame import FrameRange, Pixels
 from matte_core.models import catalogue
 from matte_core.models.base import Card, Guides, Layers
@@ -28,11 +28,12 @@ HEIGHT, WIDTH, FRAMES, STEP = 48, 96, 9, 3
 
 @dataclass
 class Carried:
-    """Answers with what was carried, and notes what it is shown."""
+    """Answers with what was carried, `otherwise` with foreground, and notes what it is shown."""
 
     card: Card = field(default_factory=lambda: Card("t-carried", "C", answers="trimap", guides=("trimap",)))
     shown: list[Tensor] = field(default_factory=list)
     told: list[Guides] = field(default_factory=list)
+    otherwise: float = 0.0
 
     def load(self, weights: Path | None, device: torch.device) -> Any:
         return object()
@@ -40,7 +41,8 @@ class Carried:
     def step(self, net: Any, frames: Tensor, guides: Guides, state: Any) -> tuple[Layers, Any]:
         self.shown.append(frames)
         self.told.append(guides)
-        carried = guides["carried"]
+        carried = guides["carried"].clone()
+        carried[:, 2::4] += self.otherwise * (carried[:, 3::4] == 0)
         return {"regions": torch.cat([carried[:, at : at + 3] for at in range(0, carried.shape[1], 4)], 1)}, state
 
 
@@ -109,11 +111,19 @@ def test_keyframes_may_be_numbered_by_the_plate(model: Carried, shot_of: Any) ->
 
 
 def test_nothing_is_carried_over_a_cut_and_the_keyframe_is_looked_at_all_the_same(model: Carried, shot_of: Any) -> None:
-    plates = shot_of([plate(n) for n in range(FRAMES)])
+    plates, model.otherwise = shot_of([plate(n) for n in range(FRAMES)]), 1.0
     pull(propagated_trimap(plates, shot_of([drawn(0)], "1001"), name="t-carried", cuts="1004"))
     trust = [float(told["carried"][:, 3].max()) for told in model.told]
     assert trust[0] > 0.5 and trust[-1] == 0
     assert all(len(frames) == 2 for frames in model.shown)
+
+
+def test_a_frame_behind_a_cut_in_which_nothing_is_found_is_named(model: Carried, shot_of: Any) -> None:
+    plates = shot_of([plate(n) for n in range(FRAMES)])
+    found = propagated_trimap(plates, shot_of([drawn(0)], "1001"), name="t-carried", cuts="1004")
+    assert pull(found, FrameRange([1003]))[0].any()
+    with pytest.raises(FrameError, match="frame 1004 shows nothing of what the keyframes beyond the cut show"):
+        pull(found, FrameRange([1004]))
 
 
 def test_several_subjects_are_carried_each_by_itself(model: Carried, shot_of: Any) -> None:
