@@ -132,8 +132,8 @@ DVM_SMALL = DVMModel(
             0.4,
             "recipe train/recipes/dvm_small.toml (seed 61, 1400 iterations, 650 of them on a longer schedule; from "
             "scratch), on alphas of net_m-small with weights 56d83d7f30a6; then dvm_small_2.toml (seed 62, averaged "
-            "weights after 950 of its 1200 iterations), on those of 5d7684bd7343, smoothed; what the network adds counts "
-            "a third, chosen on 16 clips; data: 384 procedural clips of bank seed 1, 320 of them smoothed",
+            "weights after 950 of its 1200 iterations), on those of 5d7684bd7343, smoothed; what the network adds "
+            "counts a third, chosen on 16 clips; data: 384 procedural clips of bank seed 1, 320 of them smoothed",
         ),
         note="Trained here on procedural clips. Begins with Net-M small's alpha of each frame, smoothed over time, and "
         "looks at two before and two after.",
