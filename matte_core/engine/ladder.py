@@ -12,6 +12,7 @@ from torch import Tensor
 from matte_core.models.base import Card, Guides
 
 SMALLEST_TILE = 256
+HANDED = 32  # bytes for each pixel of a frame: what the model is shown, padded, and its answer in the frame's size
 _HALVES = ("fp16", "bf16")  # of a card's precisions, those that take half the memory
 _IN_HALF = 0.6  # what a step takes in half precision: what must stay in float32 stays
 
@@ -81,12 +82,13 @@ def rungs(card: Card, step: Step, precision: str, half: bool, tiles: bool = True
 
 
 def need(card: Card, step: Step, rung: Rung) -> int:
-    """Bytes that a step takes beside the weights, as the card declares them."""
+    """Bytes that a step takes beside the weights: as the card declares them, and to hand the pictures over."""
+    handed = rung.batch * min(step.height, rung.tile or step.height) * min(step.width, rung.tile or step.width)
     height, width = within(card, step.height, step.width)
     height, width = _scaled(height, width, card.short_limit / min(height, width))  # the model does this by itself
     pixels = min(height, rung.tile or height) * min(width, rung.tile or width)
     unknown = min(step.unknown, pixels)
-    whole = rung.batch * (card.memory * pixels + card.memory_unknown * unknown)
+    whole = rung.batch * (card.memory * pixels + card.memory_unknown * unknown) + HANDED * handed
     return int(whole * _IN_HALF) if rung.precision in _HALVES else whole
 
 

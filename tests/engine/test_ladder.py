@@ -16,7 +16,7 @@ from torch import Tensor
 
 from matte_core.engine import room
 from matte_core.engine.engine import Engine
-from matte_core.engine.ladder import Rung, Step, need, rungs
+from matte_core.engine.ladder import HANDED, Rung, Step, need, rungs
 from matte_core.engine.room import Room, parse_bytes
 from matte_core.errors import ModelError, ShortOfRoom, UsageError, out_of_memory
 from matte_core.models.base import Card, Guides, Layers
@@ -207,7 +207,7 @@ def test_an_unknown_pixel_counts_where_the_card_says_so() -> None:
     trimap[1, 1, :3] = 0.5
     step = Step.of(torch.zeros(2, 3, 10, 10), {"trimap": trimap})
     assert step == Step(2, 10, 10, 30)
-    assert need(card, step, Rung(1, 0, "fp32")) == 100 * 100 + 30 * 2000
+    assert need(card, step, Rung(1, 0, "fp32")) == 100 * 100 + 30 * 2000 + HANDED * 100
 
 
 @pytest.mark.parametrize(("text", "amount"), [("6GB", 6 * 10**9), ("800 mb", 8 * 10**8), ("1.5g", 15 * 10**8)])

@@ -125,7 +125,7 @@ DVM_SMALL = DVMModel(
         motion=True,
         multiple=DVM.multiple,
         precisions=("fp32", "bf16"),
-        memory=3000,
+        memory=300,
         weights=Weights.ours(
             "dvm-small",
             "4dd96f796630f0324833edd078ccd793044b781881ce1a252572c9365de5ae97",

@@ -129,7 +129,7 @@ def _small(name: str, title: str, sum_: str, made: str, **more: Any) -> Card:
         name,
         title,
         guides=("instances",),
-        memory=2500,
+        memory=700,
         version=2,  # where colours say nothing the mask stands
         weights=Weights.ours(name, sum_, 3.4, f"{made}; data: procedural subjects, no person's picture"),
         note="Several subjects with a rough mask each, people or not. A longer short side than 576 is reduced to it.",

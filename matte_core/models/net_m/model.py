@@ -87,8 +87,8 @@ SHARP = NetMModel(
         version=2,  # the same answers, rounded otherwise
         encoding="linear",
         precisions=("fp32", "bf16", "fp16"),
-        memory=1000,
-        memory_unknown=3000,
+        memory=200,
+        memory_unknown=2400,
         fixed=("coarse",),
         light=True,
         weights=_WEIGHTS,
@@ -113,7 +113,7 @@ FAST = NetMModel(
         title="Net-M small (fast)",
         version=3,  # the same weights reach 0 and 1, rounded otherwise
         light=False,
-        memory_unknown=0,
+        memory_unknown=500,
         weights=Weights.ours(
             "net_m-small-fast",
             "082c2709f01ac2e49ecb42779869649225600e0bd9d17f2bc65d349ade2b6c3c",

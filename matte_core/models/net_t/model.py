@@ -74,7 +74,7 @@ NET_T_SMALL = NetTModel(
         multiple=NetT.multiple,
         side_limit=512,
         precisions=("fp32", "bf16"),
-        memory=1200,
+        memory=300,
         weights=Weights.ours(
             "net_t-small",
             "156b5cad7185c93e8ef29fdeb854cfa6750f74bf36db1d60968f68db6fe7378e",
