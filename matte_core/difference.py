@@ -125,6 +125,8 @@ def _line(jumps: Numbers, levels: Numbers) -> tuple[float, float]:
         if inside.sum() >= 16:
             lights.append(float(levels[inside].mean()))
             variances.append((1.4826 * float(np.median(jumps[inside]))) ** 2)
+    if not variances:
+        return 0.0, 0.0
     light, variance = np.array(lights), np.array(variances)
     weight = 1 / (variance + 0.1 * variance.mean() + 1e-20)  # relative errors count
     rows = np.stack([weight, weight * light], axis=1)

@@ -91,6 +91,12 @@ def test_the_noise_is_measured_at_every_brightness_and_a_subject_does_not_move_i
     assert np.allclose(noise_of(rest, light), expected, rtol=0.2)
 
 
+def test_the_noise_of_a_picture_of_a_few_pixels_is_the_least_there_is() -> None:
+    light = np.broadcast_to(np.linspace(0.01, 2, 20, dtype=np.float32), (3, 12, 20)).copy()
+    sigma = noise_of(grain(light, 5) - light, light)
+    assert np.isfinite(sigma).all() and (sigma > 0).all()
+
+
 def test_a_shadow_is_background_only_when_asked(shot_of: Any) -> None:
     light = room()
     shade = np.where(COLUMNS > 110, np.float32(0.8), np.float32(1))
