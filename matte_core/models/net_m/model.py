@@ -113,6 +113,7 @@ FAST = NetMModel(
         title="Net-M small (fast)",
         version=3,  # the same weights reach 0 and 1, rounded otherwise
         light=False,
+        memory=50,
         memory_unknown=500,
         weights=Weights.ours(
             "net_m-small-fast",
