@@ -20,7 +20,7 @@ from matte_core.models.weights import load_into, required
 SMALL = Settings(
     widths=(24, 40, 64, 96, 128),
     full=16,
-    depths=(1, 2, 2, 2),
+    depths=(1, 1, 1, 1),
     rises=(1, 1, 1, 1),
     spectral=False,
     attention=False,
@@ -29,9 +29,7 @@ SMALL = Settings(
     light=True,
     reach=0.03,
 )
-FAST_SIZE = replace(
-    SMALL, widths=(12, 24, 40, 64, 96), full=8, depths=(1, 1, 1, 1), inputs="colours", light=False, reach=0.02
-)
+FAST_SIZE = replace(SMALL, widths=(12, 24, 40, 64, 96), full=8, inputs="colours", light=False, reach=0.02)
 _SAFE_WEIGHT = 1e-2  # how strongly the equations are drawn to the network's alpha
 
 
@@ -70,15 +68,13 @@ class NetMModel:
 _CROPS = "the 1601 crops in scene and display light of 2112 procedural ones of 256 pixels, bank seed 1"
 _WEIGHTS = Weights.ours(
     "net_m-small",
-    "8d61d27ceafc0045c2d13999f1ca21c3e2375d84a4f47ddce445b1ec5c5a8560",
-    4.2,
+    "5d7684bd734396d3b6c1967122d70d32676c28dae80141130d0de67495ef97bd",
+    3.1,
     "recipe train/recipes/net_m_small.toml (seed 14, 4000 iterations, from scratch), then net_m_small_2.toml (seed "
     "21, 2800 iterations), from the mean of both net_m_small_3.toml (seed 31, 2000 iterations), then "
-    "net_m_small_4.toml (seed 41, 300 iterations), from the mean of the last two net_m_small_5.toml (seed 51, 950 "
-    "iterations), net_m_small_6.toml (seed 61, 1500 iterations) and net_m_small_7.toml (seeds 71 and 72, 600 "
-    "iterations each), the mean of what the fifth began with and of the last two runs; data: "
-    f"{_CROPS}, 2272 of 192 pixels (bank seed 2), and 1280, 160, 32, 1728 and 352 of 224 pixels (bank seeds 3, 4, 5, "
-    "7 and 6), from the third stage on in every light",
+    "net_m_small_4.toml (seed 41, 300 iterations), the mean of the last two stages' weights; data: "
+    f"{_CROPS}, 2272 of 192 pixels (bank seed 2), 1280 and 160 of 224 pixels (bank seeds 3 and 4), of which "
+    "the last two stages saw those in every light",
 )
 SHARP = NetMModel(
     Card(
