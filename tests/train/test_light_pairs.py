@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from matte_core.models.net_m import SHARP
 from matte_core.models.net_m.net import NetM, Settings
 from matte_core.train.bank import load_bank
 from matte_core.train.light_pairs import KINDS, make_banks, make_pair, measure
+from matte_core.train.recipe import RECIPES, parse_recipe
 
 TINY = Settings((4, 4, 6, 6, 8), 4, (1, 1, 1, 1), (1, 1, 1, 1), attention=False, refinement=0, inputs="colours")
 
@@ -77,3 +79,8 @@ def test_each_network_is_asked_in_its_own_light_and_every_scene_counts_alike() -
     assert errors.mean(everywhere)[0] == pytest.approx(float(np.mean(by_scene)), rel=1e-5)
     squared = [np.square(errors.display[errors.scene == n]).mean() for n in range(2)]
     assert errors.mean(everywhere, 2)[1] == pytest.approx(float(np.mean(squared)), rel=1e-5)
+
+
+def test_the_study_trains_the_network_that_ships() -> None:
+    recipe = parse_recipe((RECIPES / "net_m_light_study.toml").read_text(encoding="utf-8"))
+    assert recipe.network == SHARP.settings
