@@ -16,9 +16,9 @@ from torch import Tensor
 from matte_core.engine.clock import Clock, Watch
 from matte_core.engine.graphs import Quicken, recorded
 from matte_core.engine.host import Host, LocalHost
-from matte_core.engine.ladder import Cut, Rung, Step, fitting, need, rungs, sentence, within
+from matte_core.engine.ladder import Cut, Fitting, Rung, Step, fitting, need, rungs, sentence, within
 from matte_core.engine.networks import Networks
-from matte_core.engine.room import Room
+from matte_core.engine.room import Room, give_back
 from matte_core.engine.sizes import pad, resized
 from matte_core.engine.transfer import Answer, Transfer, joined, on_device, transfer_for
 from matte_core.engine.turns import Turns
@@ -189,6 +189,9 @@ class Engine:
         """
         device, waited = self.device_for(card), (card.name, step)
         found = fitting(card, step, ways, start, self.room.free(device), self.room.free(device, alone=True))
+        if self.room.budget is not None and found != Fitting(start, False):
+            give_back()
+            found = fitting(card, step, ways, start, self.room.free(device), self.room.free(device, alone=True))
         if found is None:
             if self.room.budget is None:
                 return len(ways) - 1
