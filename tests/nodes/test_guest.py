@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from matte_core.engine.engine import Engine, pick_device, pick_precision
+from matte_core.engine.ladder import HANDED
 from matte_core.engine.networks import Networks
 from matte_core.errors import ModelError
 from matte_core.models.base import Card, Guides, Layers, Weights
@@ -58,7 +59,7 @@ def test_a_network_is_one_of_comfyuis_models_and_is_asked_for_before_every_step(
         engine().step(model, frames, {})
     (first, count), (second, again) = comfy.loaded
     assert first is second and isinstance(first.model, torch.nn.Linear)
-    assert count == again == 100 * 2 * 4 * 5
+    assert count == again == (100 + HANDED) * 2 * 4 * 5
     assert model.places == ["cpu"]  # loaded once, for both pulls
 
 

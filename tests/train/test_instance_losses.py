@@ -82,7 +82,7 @@ def test_every_part_of_the_network_learns_from_the_whole_loss() -> None:
     assert answer.forward is not None and answer.backward is not None
     alphas = {1: answer.full, 4: answer.quarter, 8: answer.coarse}
     changed = (answer.forward, answer.backward)
-    seen = [each[0] for each in answer.decoded.attention]
+    seen = [each[0] for each in answer.attention]
     cost, _ = instance_loss(alphas, truth, answer.region, seen, changed)
     cost.backward()  # type: ignore[no-untyped-call]
     still = {name for name, each in net.named_parameters() if each.requires_grad and each.grad is None}
