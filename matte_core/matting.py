@@ -152,14 +152,14 @@ def _described(
 
 def settings_of(card: Card, precision: str, device: torch.device, view: View) -> dict[str, Json]:
     """What decides a model's answers, as a verb's parameters: model, weights, precision, and how it sees the plate."""
-    settings: dict[str, Json] = {
+    return {
         "model": card.name,
         "version": card.version,
         "weights": sum_of(card),
         "precision": pick_precision(card, precision, torch.device("cpu") if card.on_cpu_only else device),
         "view": view.to_parameters(),
+        **({"compiled": True} if is_compiled(card) else {}),
     }
-    return settings | ({"compiled": True} if is_compiled(card) else {})
 
 
 def shown(frame: Frame, view: View, card: Card) -> Tensor:
@@ -177,11 +177,9 @@ def _wanted(plate: Shot, guide: Guide, card: Card) -> dict[str, Shot]:
         raise UsageError(f"{card.name} needs a {needed}, and none was given. Give one, or choose another model.")
     guides: dict[str, Shot] = {name: over_window_of(plate, given[name], name) for name in card.guides}
     for name, shot in guides.items():
-        if all(
-            source.declaration.lane != "device" for source in shot.lineage()
-        ):  # another model's answer is not there yet
-            looked = refuse_useless(shot, name)
-            guides[name] = replace(shot, notes=(*shot.notes, *unseen(looked, shot.channels)))
+        # another model's answer is not there yet
+        if all(source.declaration.lane != "device" for source in shot.lineage()):
+            guides[name] = replace(shot, notes=(*shot.notes, *unseen(refuse_useless(shot, name), shot.channels)))
     return guides
 
 
