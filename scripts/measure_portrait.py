@@ -21,8 +21,9 @@ from torch import Tensor
 
 from matte_core.evaluate.cost import Stopwatch
 from matte_core.evaluate.metrics import gradient, sad
+from matte_core.models.layers.spectral import fold
 from matte_core.models.portrait import PORTRAIT, PORTRAIT_SMALL, PORTRAIT_SMALL_BUDGET
-from matte_core.models.portrait.model import PortraitModel, fold
+from matte_core.models.portrait.model import PortraitModel
 from matte_core.models.portrait.net import Portrait
 from matte_core.models.portrait.regions import CELL, paste
 from matte_core.models.weights import find

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from matte_core.errors import ModelError
-from matte_core.models.base import Card
+from matte_core.models.base import Card, Weights
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -36,7 +36,7 @@ def paid_work_only() -> bool:
 
 def permitted(card: Card) -> Card:
     """The card. Raises ModelError where its weights may not be used for paid work and nothing else is allowed here."""
-    if card.weights is not None and not card.weights.commercial and paid_work_only():
+    if card.weights is not None and _forbidden(card.weights):
         raise ModelError(
             f"the weights of {card.name} ({card.weights.licence}) may not be used for paid work, and "
             "MATTE_COMMERCIAL_ONLY is set here. Choose another model: matte models --commercial-only"
@@ -88,9 +88,11 @@ def cure(card: Card) -> str:
 def there(card: Card) -> bool:
     """Whether the model can be used here: it needs no weights, or they ship with Matte or were fetched, and may be
     used for what is done here."""
-    if card.weights is not None and not card.weights.commercial and paid_work_only():
+    if card.weights is None:
+        return True
+    if _forbidden(card.weights):
         return False
-    if card.weights is None or (PACKAGED / card.weights.file).is_file():
+    if (PACKAGED / card.weights.file).is_file():
         return True
     return (models_folder() / card.weights.file).is_file()
 
@@ -150,6 +152,10 @@ def load_into(net: N, path: Path, device: torch.device) -> N:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path.name} does not hold the weights of this network ({reason}). Fetch it again.") from None
     return net.to(device).eval()
+
+
+def _forbidden(weights: Weights) -> bool:
+    return not weights.commercial and paid_work_only()
 
 
 def _spell(places: list[Path]) -> str:

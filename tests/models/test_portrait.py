@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from matte_core.evaluate.operations import counting
 from matte_core.models.layers.nonlocal_attention import LightNonLocal
-from matte_core.models.portrait.model import SMALL, PortraitModel, fold
+from matte_core.models.layers.spectral import fold
+from matte_core.models.portrait.model import SMALL, PortraitModel
 from matte_core.models.portrait.net import PAPER, Coarse, LowResolution, Portrait, Settings
 from matte_core.models.portrait.refine import Refine, Refinement, RegionAttention
 from matte_core.models.portrait.regions import neighbours

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor
 
 from matte_core.models.base import Card, Guides, Layers, Weights
+from matte_core.models.layers.spectral import fold
 from matte_core.models.portrait.convert import converted
 from matte_core.models.portrait.net import PAPER, Portrait, Settings
 from matte_core.models.portrait.refine import Refinement
@@ -61,16 +61,6 @@ class PortraitModel:
     def converted(self, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         """The tensors of a checkpoint of others, or of a training run, under our names. Raises ModelError."""
         return converted(checkpoint, Portrait(self.settings).state_dict())
-
-
-def fold(net: nn.Module) -> None:
-    """Join every convolution of `net` with the normalisation behind it, in place; the answers stay the same."""
-    for chain in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
-        for place in range(1, len(chain)):
-            before, norm = chain[place - 1], chain[place]
-            if isinstance(norm, nn.BatchNorm2d) and isinstance(before, (nn.Conv2d, nn.ConvTranspose2d)):
-                chain[place - 1] = fuse_conv_bn_eval(before, norm, isinstance(before, nn.ConvTranspose2d))
-                chain[place] = nn.Identity()
 
 
 PORTRAIT = PortraitModel(
