@@ -63,7 +63,7 @@ def _starts(found: Seams, every: FrameRange, size: int) -> list[int]:
     """First frames of the pieces of a shot whose states begin anew: no piece but the last has fewer than `size`."""
     starts = [every[0]]
     for number in found.begins:
-        if number in every and every.position(number) - every.position(starts[-1]) >= size:
-            fits_clip = every.position(number) % found.clip == 0
-            starts += [number] if fits_clip else []
+        long_enough = number in every and every.position(number) - every.position(starts[-1]) >= size
+        if long_enough and every.position(number) % found.clip == 0:
+            starts.append(number)
     return starts

@@ -66,9 +66,8 @@ def bundle(
     paths = write_bundle(FarmJob(title, tuple(spelt), tuple(pieces), seconds_per_frame, gpus), folder)
     found = seams(planned.receipts)
     cuts = f"{len(pieces)} tasks" if len(pieces) > 1 or not found.whole else "one task"
-    cuts += (
-        f", since a state is carried from {'where it begins anew' if found.begins else 'its first frame'}" * found.whole
-    )
+    if found.whole:
+        cuts += f", since a state is carried from {'where it begins anew' if found.begins else 'its first frame'}"
     warm = f", each running up to {found.warm_up} frames before its first" if found.warm_up and not found.whole else ""
     click.echo(f"{len(planned.frames)} frames in {cuts}{warm}.", err=True)
     click.echo("\n".join(str(path) for path in paths))
